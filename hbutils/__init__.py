@@ -1,0 +1,1 @@
+"""Hierarchical models of grouped data, each with its exact solution: the helpers of the book."""

@@ -1,0 +1,362 @@
+"""Grouped data, checked once, and the data sets of the book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "GroupedData",
+    "HbutilsError",
+    "InputError",
+    "load_drivers",
+    "load_hospitals",
+    "load_schools",
+    "load_sleepstudy",
+]
+
+DATA_FOLDER = Path(__file__).resolve().parents[1] / "data"
+_SHOWN = 5  # how many offenders an error message names before it says "and k more"
+
+
+class HbutilsError(Exception):
+    """What every error raised on purpose by hbutils derives from."""
+
+
+class InputError(HbutilsError, ValueError):
+    """Data or settings that cannot be used; the message says which and what to do."""
+
+
+def _listed(items: ArrayLike) -> str:
+    """Name the first few items, and say how many more there are."""
+    names = [str(item) for item in np.asarray(items).tolist()]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _frozen(values: ArrayLike, dtype: type) -> NDArray:
+    """Copy into an array that nobody can write to."""
+    array = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedData:
+    """Observations of one outcome, each belonging to one group.
+
+    Build it with :meth:`from_frame`, which checks the columns and names what is wrong.
+
+    Parameters
+    ----------
+    y : (N,) array
+        Outcome of each observation.
+    group : (N,) array of int
+        Position of each observation's group in `labels`.
+    labels : sequence of J names
+        The groups, in the order in which results list them.
+    x : (N,) array, optional
+        Predictor of each observation. Without it every model has an intercept only.
+    y_name, x_name, group_name : str
+        What the columns are called. `group_name` is also the name of the dimension in the models.
+    units : dict, optional
+        Unit of each column that has one, such as ``{"reaction_ms": "ms"}``.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a value is missing or infinite, a group has no observation,
+        or the predictor never changes.
+    """
+
+    y: NDArray[np.float64]
+    group: NDArray[np.int64]
+    labels: tuple[str, ...]
+    x: NDArray[np.float64] | None = None
+    y_name: str = "y"
+    x_name: str = "x"
+    group_name: str = "group"
+    units: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y", _frozen(self.y, float))
+        object.__setattr__(self, "group", _frozen(self.group, np.int64))
+        object.__setattr__(self, "labels", tuple(str(label) for label in self.labels))
+        object.__setattr__(self, "units", dict(self.units))
+        if self.x is not None:
+            object.__setattr__(self, "x", _frozen(self.x, float))
+        self._check()
+
+    def _check(self) -> None:
+        if self.y.ndim != 1 or self.y.size == 0:
+            raise InputError(f"column '{self.y_name}' has no rows: at least one observation is needed")
+        columns = {self.y_name: self.y, self.group_name: self.group}
+        if self.x is not None:
+            columns[self.x_name] = self.x
+        for name, values in columns.items():
+            if values.shape != self.y.shape:
+                raise InputError(
+                    f"column '{name}' has shape {values.shape}, but '{self.y_name}' has {self.y.shape}: "
+                    "give every observation one value of each"
+                )
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                raise InputError(
+                    f"column '{name}' has missing or infinite values in rows {_listed(bad)}: "
+                    "drop those rows or fill them in"
+                )
+        if len(set(self.labels)) != len(self.labels):
+            raise InputError(f"'{self.group_name}' lists a group name twice: names must differ")
+        if self.group.min() < 0 or self.group.max() >= self.n_groups:
+            raise InputError(
+                f"'{self.group_name}' points outside its {self.n_groups} group names: "
+                "positions run from 0 to the number of names less one"
+            )
+        empty = np.flatnonzero(self.counts == 0)
+        if empty.size:
+            raise InputError(
+                f"'{self.group_name}' has groups without an observation: "
+                f"{_listed(np.asarray(self.labels)[empty])}; remove their names"
+            )
+        if self.x is not None and np.ptp(self.x) == 0:
+            raise InputError(
+                f"predictor '{self.x_name}' is {self.x[0]:g} in every row, so no slope can be learnt: "
+                "choose another column or leave the predictor out"
+            )
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        *,
+        y: str,
+        group: str,
+        x: str | None = None,
+        units: dict[str, str] | None = None,
+    ) -> GroupedData:
+        """Take columns of a data frame, which is left as it was.
+
+        Parameters
+        ----------
+        df : DataFrame
+            One row an observation.
+        y, group, x : str
+            Names of the outcome's, the group's and, if there is one, the predictor's column.
+        units : dict, optional
+            Unit of each column that has one.
+
+        Returns
+        -------
+        GroupedData
+            Groups are listed in the order in which they first appear.
+
+        Raises
+        ------
+        InputError
+            If a column is missing or not numeric, a value or a group name is missing or
+            infinite, there are no rows, or the predictor never changes.
+        """
+        wanted = [y, group] if x is None else [y, x, group]
+        missing = [name for name in wanted if name not in df.columns]
+        if missing:
+            have = _listed([str(name) for name in df.columns]) or "none"
+            raise InputError(f"no column '{missing[0]}': the table has {have}")
+        twice = [name for name in wanted if list(df.columns).count(name) > 1]
+        if twice:
+            raise InputError(f"two columns are called '{twice[0]}': rename one of them")
+        if len(set(wanted)) < len(wanted):
+            raise InputError(f"columns {_listed(wanted)}: outcome, predictor and group must be different ones")
+        if not len(df):
+            raise InputError(f"the table has no rows: column '{y}' needs at least one observation")
+        numbers = {name: _numeric(df[name]) for name in wanted if name != group}
+        unnamed = np.flatnonzero(df[group].isna() | (df[group].astype(str).str.strip() == ""))
+        if unnamed.size:
+            raise InputError(
+                f"column '{group}' has no group name in rows {_listed(df.index[unnamed])}: "
+                "name the group or drop those rows"
+            )
+        index, labels = pd.factorize(df[group])
+        return cls(
+            y=numbers[y],
+            x=None if x is None else numbers[x],
+            group=index,
+            labels=tuple(str(label) for label in labels),
+            y_name=y,
+            x_name="x" if x is None else x,
+            group_name=group,
+            units=units or {},
+        )
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups, J."""
+        return len(self.labels)
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observations, N."""
+        return self.y.size
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of observations in each group, shape (J,)."""
+        return np.bincount(self.group, minlength=self.n_groups)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every group was observed at the same values of the predictor, equally often."""
+        if np.ptp(self.counts):
+            return False
+        if self.x is None:
+            return True
+        order = np.lexsort((self.x, self.group))
+        return bool(np.ptp(self.x[order].reshape(self.n_groups, -1), axis=0).max() == 0)
+
+    def position(self, label: str) -> int:
+        """Position of a group in `labels`.
+
+        Raises
+        ------
+        InputError
+            If there is no such group.
+        """
+        try:
+            return self.labels.index(str(label))
+        except ValueError:
+            raise InputError(f"no {self.group_name} '{label}': there are {_listed(self.labels)}") from None
+
+    def rows(self, label: str) -> NDArray[np.int64]:
+        """Row numbers of one group's observations."""
+        return np.flatnonzero(self.group == self.position(label))
+
+    def keep(self, mask: ArrayLike) -> GroupedData:
+        """A new data set with the observations for which `mask`, shape (N,), is true.
+
+        Groups left without an observation disappear from `labels`.
+        """
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != self.y.shape:
+            raise InputError(f"the mask must be {self.n_observations} true or false values, one a row")
+        if not chosen.any():
+            raise InputError("the mask keeps no row: keep at least one")
+        stay, index = np.unique(self.group[chosen], return_inverse=True)
+        return replace(
+            self,
+            y=self.y[chosen],
+            x=None if self.x is None else self.x[chosen],
+            group=index,
+            labels=tuple(self.labels[j] for j in stay),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """The observations as a new table with the columns' own names."""
+        columns = {self.group_name: np.asarray(self.labels)[self.group]}
+        if self.x is not None:
+            columns[self.x_name] = self.x
+        return pd.DataFrame(columns | {self.y_name: self.y})
+
+    def axis_label(self, which: str) -> str:
+        """Name and unit of the outcome (``"y"``) or the predictor (``"x"``), for an axis."""
+        name = {"y": self.y_name, "x": self.x_name}[which]
+        unit = self.units.get(name)
+        words = name.removesuffix(f"_{unit}").replace("_", " ") if unit else name.replace("_", " ")
+        return f"{words} ({unit})" if unit else words
+
+
+def _numeric(column: pd.Series) -> NDArray[np.float64]:
+    """A column's values as floats, or an error that names the rows which are not numbers."""
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        raise InputError(f"column '{column.name}' holds {column.dtype} values: a numeric column is needed")
+    values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    words = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
+    if words.size:
+        first = column.iloc[words[0]]
+        raise InputError(
+            f"column '{column.name}' is not numeric in rows {_listed(column.index[words])} "
+            f"(the first holds {first!r}): a numeric column is needed"
+        )
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise InputError(
+            f"column '{column.name}' has missing or infinite values in rows {_listed(column.index[bad])}: "
+            "drop those rows or fill them in"
+        )
+    return values
+
+
+def _read(name: str) -> pd.DataFrame:
+    return pd.read_csv(DATA_FOLDER / f"{name}.csv")
+
+
+def load_sleepstudy() -> GroupedData:
+    """Reaction times of 18 subjects on ten days of a sleep-deprivation study.
+
+    Returns
+    -------
+    GroupedData
+        180 observations: `reaction_ms` (average reaction time, ms) by `day` (0 to 9) and `subject`.
+
+    References
+    ----------
+    Belenky et al. (2003), Journal of Sleep Research 12:1-12; R package lme4, `sleepstudy`.
+    """
+    return GroupedData.from_frame(
+        _read("sleepstudy"),
+        y="reaction_ms",
+        x="day",
+        group="subject",
+        units={"reaction_ms": "ms", "day": "days"},
+    )
+
+
+def load_drivers() -> GroupedData:
+    """Braking times of simulated drivers, whose truth is known.
+
+    Returns
+    -------
+    GroupedData
+        `braking_ms` (time from signal to brake, ms) by `driver`; no predictor. Simulated by
+        ``data/make_drivers.py``; the true means stand in ``data/drivers_truth.csv``.
+    """
+    return GroupedData.from_frame(
+        _read("drivers"), y="braking_ms", group="driver", units={"braking_ms": "ms"}
+    )
+
+
+def load_schools() -> GroupedData:
+    """Mathematics scores of 7185 students in 160 schools, with their socio-economic status.
+
+    Returns
+    -------
+    GroupedData
+        `math_score` (points) by `ses` (composite scale, mean near zero) and `school`.
+
+    References
+    ----------
+    Bryk and Raudenbush (1992), High School and Beyond 1982; R package nlme, `MathAchieve`.
+    """
+    return GroupedData.from_frame(
+        _read("math_achievement"), y="math_score", x="ses", group="school", units={"math_score": "points"}
+    )
+
+
+def load_hospitals() -> pd.DataFrame:
+    """Deaths after cardiac surgery in babies at 12 hospitals.
+
+    Returns
+    -------
+    DataFrame
+        Columns `hospital` (name), `operations` (number) and `deaths` (number among them).
+
+    References
+    ----------
+    The BUGS examples, "Surgical: institutional ranking".
+    """
+    return _read("surgical")

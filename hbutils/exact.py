@@ -1,0 +1,1139 @@
+r"""The posteriors of the three Gaussian models, without sampling.
+
+Given the standard deviations (and the correlation), everything else is jointly normal and
+integrates out in closed form. Group i enters only through its least-squares line b_i, its
+residual sum of squares and the 2 x 2 matrix A_i = X_i'X_i: six numbers a group. With S the
+covariance of the groups' lines and s the noise SD, the data's information about the population
+mean that passes through group i is ::
+
+    G_i = X_i' (s^2 I + X_i S X_i')^{-1} X_i = [A_i + |A_i| adj(S) / s^2] / (s^2 D_i),
+    D_i = 1 + tr(S A_i) / s^2 + |S| |A_i| / s^4,
+
+in which no term is ever subtracted, so nothing is lost to rounding whether S is tiny or huge.
+
+What is left is a density in one to four dimensions. It is integrated by the trapezoidal rule in
+coordinates t in which its tails fall off double-exponentially (Takahasi and Mori 1974),
+``sd = scale * exp(t - exp(-t))`` and ``rho = tanh(pi / 2 * sinh(t))``: there the rule converges
+exponentially fast, also when a between-group SD piles up at zero. Every second node gives the
+same integral with twice the step, and so an estimate of the error for nothing.
+
+References
+----------
+Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 15.4.
+Takahasi and Mori (1974), Publ. RIMS 9:721-741.
+Trefethen and Weideman (2014), SIAM Review 56:385-458.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import interpolate, optimize, special
+
+from hbutils.data import GroupedData, HbutilsError, InputError
+from hbutils.priors import Normal, Priors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from hbutils.priors import LKJ, ScalePrior
+
+    Array = NDArray[np.float64]
+
+__all__ = [
+    "ConditionalPosterior",
+    "ExactLines",
+    "ExactPosterior",
+    "conditional_posterior",
+    "exact_pooled",
+    "exact_posterior",
+    "exact_unpooled",
+]
+
+QUANTILES = {"q2.5": 0.025, "q50": 0.5, "q97.5": 0.975}
+_NODES = 19  # nodes a dimension to begin with; odd, so that every second one is a grid as well
+_MOST_NODES = 4_000_000  # nodes in all, beyond which a refinement is not tried
+_EDGE = np.log(1e-8)  # a marginal's log density at the ends of its grid, against its peak
+_FAR = 60.0  # a coordinate beyond which an SD is absurd: exp(60) times what the data resolve
+_BLOCK = 1_000_000  # numbers in one temporary array
+
+
+# --- what the data say -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Each group's least-squares line, measured from one pooled line and from the mean of x.
+
+    Subtracting that line first keeps outcomes with a large mean, or predictors far from zero (years,
+    say), from costing digits. Symmetric 2 x 2 matrices are stored as (11, 12, 22).
+    """
+
+    b: Array  # (J, 2) intercept and slope
+    a: Array  # (J, 3) X'X
+    det_a: Array  # (J,) its determinant
+    rss: Array  # (J,) residual sum of squares
+    n: Array  # (J,)
+    centre: float  # x that was subtracted
+    base: Array  # (2,) the pooled line in the data's own coordinates: intercept at x = 0, slope
+
+    @classmethod
+    def of(cls, data: GroupedData, group: NDArray | None = None) -> _Lines:
+        """Summarise the groups, or the groups that `group` makes of the rows."""
+        index = data.group if group is None else group
+        size = int(index.max()) + 1
+        n = np.bincount(index, minlength=size).astype(float)
+
+        def total(values: Array) -> Array:
+            return np.bincount(index, weights=values, minlength=size)
+
+        centre = 0.0 if data.x is None else float(data.x.mean())
+        x = np.zeros_like(data.y) if data.x is None else data.x - centre
+        slope = 0.0 if data.x is None else float(x @ data.y / (x @ x))
+        level = float(data.y.mean())
+        y = data.y - level - slope * x
+        mean_x, mean_y = total(x) / n, total(y) / n
+        dx, dy = x - mean_x[index], y - mean_y[index]
+        sxx, sxy = total(dx**2), total(dx * dy)
+        # A group whose x never changes has no slope of its own; any line through its mean serves.
+        steady = sxx <= 1e-14 * np.maximum(total(x**2), 1e-300)
+        sxx = np.where(steady, 0.0, sxx)
+        b1 = np.divide(sxy, sxx, out=np.zeros(size), where=~steady)
+        b0 = mean_y - b1 * mean_x
+        return cls(
+            b=np.stack([b0, b1], axis=-1),
+            a=np.stack([n, n * mean_x, sxx + n * mean_x**2], axis=-1),
+            det_a=n * sxx,
+            rss=total((dy - b1[index] * dx) ** 2),
+            n=n,
+            centre=centre,
+            base=np.array([level - slope * centre, slope]),
+        )
+
+    def outward(self, line: Array) -> Array:
+        """Lines (..., 2) in these coordinates, given in the data's own."""
+        return np.stack([line[..., 0] - self.centre * line[..., 1], line[..., 1]], axis=-1) + self.base
+
+    def outward_cov(self, cov: Array) -> Array:
+        """Covariances (..., 3) of lines in these coordinates, given in the data's own."""
+        c11, c12, c22 = np.moveaxis(cov, -1, 0)
+        k = self.centre
+        return np.stack([c11 - 2 * k * c12 + k**2 * c22, c12 - k * c22, c22], axis=-1)
+
+    def inward_cov(self, cov: Array) -> Array:
+        """The reverse of :meth:`outward_cov`."""
+        c11, c12, c22 = np.moveaxis(cov, -1, 0)
+        k = self.centre
+        return np.stack([c11 + 2 * k * c12 + k**2 * c22, c12 + k * c22, c22], axis=-1)
+
+    def prior(self, alpha: Normal, beta: Normal) -> _MeanPrior:
+        """A prior on a line, in these coordinates."""
+        pa, pb = alpha.precision, beta.precision
+        k = self.centre
+        da, db = alpha.mean - self.base[0], beta.mean - self.base[1]
+        linear = np.array([pa * da, pb * db - k * pa * da])
+        constant = (0.0 if alpha.flat else pa * da**2 - np.log(pa)) + (
+            0.0 if beta.flat else pb * db**2 - np.log(pb)
+        )
+        return _MeanPrior(np.array([pa, -k * pa, pb + k**2 * pa]), linear, float(constant))
+
+
+@dataclass(frozen=True)
+class _MeanPrior:
+    """N(m, P^-1) on a line: P as (11, 12, 22), P m, and m'Pm - log|P|."""
+
+    precision: Array
+    linear: Array
+    constant: float
+
+
+@dataclass(frozen=True)
+class _Designs:
+    """Sums over the groups that share one X'X: in balanced data, over all of them at once."""
+
+    a: Array  # (U, 3)
+    det_a: Array  # (U,)
+    size: Array  # (U,) groups in each
+    b: Array  # (U, 2) sum of the groups' lines
+    bb: Array  # (U, 3) sum of their outer products
+    rss: float
+    n: float
+    of_group: NDArray[np.int64]  # (J,) design of each group
+
+    @classmethod
+    def of(cls, lines: _Lines) -> _Designs:
+        design = np.column_stack([lines.a, lines.det_a])
+        design /= np.maximum(np.abs(design).max(axis=0), 1e-300)
+        _, first, inverse = np.unique(np.round(design, 13), axis=0, return_index=True, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        b0, b1 = lines.b.T
+
+        def total(values: Array) -> Array:
+            return np.bincount(inverse, weights=values)
+
+        return cls(
+            a=lines.a[first],
+            det_a=lines.det_a[first],
+            size=np.bincount(inverse).astype(float),
+            b=np.stack([total(b0), total(b1)], axis=-1),
+            bb=np.stack([total(b0**2), total(b0 * b1), total(b1**2)], axis=-1),
+            rss=float(lines.rss.sum()),
+            n=float(lines.n.sum()),
+            of_group=inverse,
+        )
+
+
+# --- small symmetric matrices, stored as (11, 12, 22) --------------------------------------
+
+
+def _det(m: Array) -> Array:
+    return m[..., 0] * m[..., 2] - m[..., 1] ** 2
+
+
+def _adj(m: Array) -> Array:
+    return np.stack([m[..., 2], -m[..., 1], m[..., 0]], axis=-1)
+
+
+def _times(m: Array, v: Array) -> Array:
+    return np.stack(
+        [m[..., 0] * v[..., 0] + m[..., 1] * v[..., 1], m[..., 1] * v[..., 0] + m[..., 2] * v[..., 1]], axis=-1
+    )
+
+
+def _full(m: Array) -> Array:
+    return np.stack([np.stack([m[..., 0], m[..., 1]], -1), np.stack([m[..., 1], m[..., 2]], -1)], -2)
+
+
+def _packed(m: Array) -> Array:
+    return np.stack([m[..., 0, 0], m[..., 0, 1], m[..., 1, 1]], axis=-1)
+
+
+# --- the algebra given the SDs -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """The SDs at K nodes: covariance of the groups' lines (K, 3) with its determinant, and noise (K,)."""
+
+    cov: Array
+    det: Array
+    sigma: Array
+
+    @classmethod
+    def of(cls, sd: dict[str, Array], lines: _Lines) -> _Spread:
+        sa, sb, sigma = sd["sigma_alpha"], sd["sigma_beta"], sd["sigma"]
+        cov = np.stack([sa**2, sd["rho"] * sa * sb, sb**2], axis=-1)
+        # |S| from the complement of rho, which is known to full precision also next to 1
+        return cls(lines.inward_cov(cov), (sa * sb * sd["complement"]) ** 2, sigma)
+
+    def take(self, index: NDArray | slice) -> _Spread:
+        return _Spread(self.cov[index], self.det[index], self.sigma[index])
+
+
+def _information(a: Array, det_a: Array, spread: _Spread) -> tuple[Array, Array]:
+    """G (K, U, 3) and D (K, U) of the module's docstring, for designs (U) and nodes (K)."""
+    v = spread.sigma[:, None] ** 2
+    cov = spread.cov[:, None, :]
+    trace = cov[..., 0] * a[:, 0] + 2 * cov[..., 1] * a[:, 1] + cov[..., 2] * a[:, 2]
+    big_d = 1 + trace / v + spread.det[:, None] * det_a / v**2
+    g = (a + (det_a / v)[..., None] * _adj(cov)) / (v * big_d)[..., None]
+    return g, big_d
+
+
+def _integrate_mean(g: Array, h: Array, q: Array, prior: _MeanPrior) -> tuple[Array, Array, Array]:
+    """Integrate the population line out of a Gaussian exp(-(q - 2 h'm + m'Gm) / 2).
+
+    Returns the log integral (...), and the line's mean (..., 2) and covariance (..., 3).
+    """
+    precision = g + prior.precision
+    det = _det(precision)
+    cov = _adj(precision) / det[..., None]
+    v = h + prior.linear
+    mean = _times(cov, v)
+    log_integral = -0.5 * (q + prior.constant - (v * mean).sum(-1) + np.log(det))
+    return log_integral, mean, cov
+
+
+def _hierarchical(designs: _Designs, spread: _Spread, prior: _MeanPrior) -> tuple[Array, Array, Array]:
+    """Log likelihood (K,), and mean and covariance of the population line, at K nodes."""
+    parts = []
+    step = max(1, _BLOCK // designs.det_a.size)
+    for start in range(0, spread.sigma.size, step):
+        part = spread.take(slice(start, start + step))
+        g, big_d = _information(designs.a, designs.det_a, part)
+        h = _times(g, designs.b).sum(axis=1)
+        weight = np.array([1.0, 2.0, 1.0])
+        q = np.einsum("kus,us,s->k", g, designs.bb, weight) + designs.rss / part.sigma**2
+        total = np.einsum("kus,u->ks", g, designs.size)
+        log_like, mean, cov = _integrate_mean(total, h, q, prior)
+        log_like -= designs.n * np.log(part.sigma) + 0.5 * np.log(big_d) @ designs.size
+        parts.append((log_like, mean, cov))
+    log_like, mean, cov = (np.concatenate(piece) for piece in zip(*parts, strict=True))
+    return log_like, mean, cov
+
+
+def _group_given(
+    lines: _Lines, groups: NDArray | slice, spread: _Spread, mean: Array, cov: Array
+) -> tuple[Array, Array]:
+    """Mean (K, J, 2) and covariance (K, J, 3) of groups' lines at K nodes, the population's integrated out."""
+    a, det_a, b = lines.a[groups], lines.det_a[groups], lines.b[groups]
+    v = spread.sigma[:, None] ** 2
+    g, big_d = _information(a, det_a, spread)
+    own = _full(spread.cov)[:, None] @ _full(g)  # weight on the group's own line
+    # I - own, and S - S G S, written so that nothing is subtracted
+    rest = (np.eye(2) + (_full(_adj(a)) @ _full(_adj(spread.cov))[:, None]) / v[..., None, None]) / big_d[
+        ..., None, None
+    ]
+    within = (spread.cov[:, None] + (spread.det[:, None] / v)[..., None] * _adj(a)) / big_d[..., None]
+    centre = (rest @ mean[:, None, :, None] + own @ b[..., None])[..., 0]
+    between = _packed(rest @ _full(cov)[:, None] @ np.swapaxes(rest, -1, -2))
+    return centre, within + between
+
+
+# --- coordinates ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Positive:
+    """A standard deviation: sd = scale * exp(t - exp(-t))."""
+
+    prior: ScalePrior
+    scale: float
+    starts: ClassVar[Array] = np.array([0.0, 1.0, 2.5, 5.0])
+
+    def value(self, t: Array) -> Array:
+        # The floor keeps fourth powers above underflow; the density is nil there all the same.
+        return self.scale * np.exp(np.maximum(t - np.exp(-t), -80.0))
+
+    def log_slope(self, t: Array) -> Array:
+        return np.log(self.scale) + t - np.exp(-t) + np.log1p(np.exp(-t))
+
+    def log_prior(self, t: Array) -> Array:
+        return self.prior.logpdf(self.value(t)) + self.log_slope(t)
+
+
+@dataclass(frozen=True)
+class _Correlation:
+    """A correlation: rho = tanh(pi / 2 * sinh(t))."""
+
+    prior: LKJ
+    starts: ClassVar[Array] = np.array([-0.6, 0.0, 0.6])
+
+    def value(self, t: Array) -> Array:
+        return np.tanh(np.pi / 2 * np.sinh(t))
+
+    def complement(self, t: Array) -> Array:
+        """sqrt(1 - rho**2)"""
+        return 1 / np.cosh(np.pi / 2 * np.sinh(t))
+
+    def log_slope(self, t: Array) -> Array:
+        return np.log(np.pi / 2 * np.cosh(t)) + 2 * np.log(self.complement(t))
+
+    def log_prior(self, t: Array) -> Array:
+        # (1 - rho^2)^(eta - 1) through the complement: 1 - rho itself is 0 next to the ends
+        at_zero = float(self.prior.logpdf(0.0))
+        return at_zero + 2 * (self.prior.eta - 1) * np.log(self.complement(t)) + self.log_slope(t)
+
+
+_Coordinate = _Positive | _Correlation
+
+
+# --- the trapezoidal rule --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A density on a tensor grid of equally spaced nodes."""
+
+    axes: list[Array]
+    log_density: Array  # shape of the grid
+    extra: list[Array]  # arrays (K, ...) computed along with it
+    error: float
+
+    @property
+    def weights(self) -> Array:
+        """Probability of each node (K,)."""
+        return special.softmax(self.log_density).ravel()
+
+    def log_marginal(self, k: int) -> Array:
+        others = tuple(i for i in range(self.log_density.ndim) if i != k)
+        return special.logsumexp(self.log_density, axis=others)
+
+
+def _mesh(axes: Sequence[Array]) -> list[Array]:
+    return [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
+
+
+def _find_grid(
+    log_density: Callable[[list[Array]], tuple[Array, list[Array]]],
+    starts: Sequence[Array],
+    check: Callable[[list[Array], list[Array]], tuple[Array, Array]],
+    tolerance: float,
+) -> _Grid:
+    """Lay a grid around the mode, widen it till the edges are empty, refine it till the answer stands.
+
+    `check` returns the means and variances (K, M), at the nodes, of the quantities that decide when that is.
+    """
+
+    def single(t: Array) -> float:
+        value = log_density([np.array([v]) for v in t])[0][0]
+        return -float(value) if np.isfinite(value) else 1e300
+
+    scouts = _mesh(starts)
+    best = int(np.argmax(log_density(scouts)[0]))
+    first = np.array([t[best] for t in scouts])
+    mode = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-3}).x
+    half = np.full(mode.size, 0.05)
+    top = -single(mode)
+    for k in range(mode.size):  # how far along each axis the density falls by exp(-2): two SDs
+        while half[k] < 50:
+            ends = [mode + np.eye(mode.size)[k] * half[k] * side for side in (-1, 1)]
+            if max(-single(end) for end in ends) < top - 2:
+                break
+            half[k] *= 1.5
+    axes = [np.linspace(m - 3 * h, m + 3 * h, _NODES) for m, h in zip(mode, half, strict=True)]
+
+    def evaluate(axes: list[Array]) -> _Grid:
+        values, extra = log_density(_mesh(axes))
+        return _Grid(axes, values.reshape([axis.size for axis in axes]), extra, np.inf)
+
+    while True:
+        grid = evaluate(axes)
+        fitted = [_fit_axis(axis, grid.log_marginal(k)) for k, axis in enumerate(axes)]
+        if all(new is old for new, old in zip(fitted, axes, strict=True)):
+            break
+        axes = fitted
+        if max(np.abs(axis).max() for axis in axes) > _FAR:
+            raise HbutilsError(
+                "the posterior has no end in sight: a prior is too vague for so little data; give it a scale"
+            )
+
+    while True:
+        errors = _axis_errors(grid, *check(_mesh(grid.axes), grid.extra))
+        poor = errors > tolerance
+        sizes = [_finer(axis.size) if bad else axis.size for axis, bad in zip(grid.axes, poor, strict=True)]
+        if not poor.any() or np.prod(sizes) > _MOST_NODES:
+            return _Grid(grid.axes, grid.log_density, grid.extra, float(errors.max()))
+        grid = evaluate([np.linspace(axis[0], axis[-1], n) for axis, n in zip(grid.axes, sizes, strict=True)])
+
+
+def _finer(size: int) -> int:
+    """Half as many nodes again, an odd number of them."""
+    return 2 * (3 * size // 4) + 1
+
+
+def _fit_axis(axis: Array, log_marginal: Array) -> Array:
+    """Lengthen an axis whose ends still carry density, shorten one that is empty over long stretches."""
+    held = np.flatnonzero(log_marginal > log_marginal.max() + _EDGE)
+    step = axis[1] - axis[0]
+    low, high = axis[held[0]] - step, axis[held[-1]] + step
+    if held[0] == 0:
+        low = axis[0] - 4 * step
+    if held[-1] == axis.size - 1:
+        high = axis[-1] + 4 * step
+    inside = low >= axis[0] - 1e-9 and high <= axis[-1] + 1e-9
+    if inside and (high - low) > 0.8 * (axis[-1] - axis[0]):
+        return axis
+    return np.linspace(low, high, axis.size)
+
+
+def _axis_errors(grid: _Grid, means: Array, variances: Array) -> Array:
+    """Estimated error of means and SDs, in SDs, that comes of each axis's step.
+
+    With every second node left out they move by about the error of a rule of twice the step, of which
+    this one's is the square (Trefethen and Weideman 2014, section 5). quantities have `means` and `variances` (K, M) at the nodes.
+    """
+    shape = grid.log_density.shape
+    parts = [part.reshape(*shape, -1) for part in (grid.weights, means, variances)]
+
+    def moments(keep: tuple[slice, ...]) -> tuple[Array, Array]:
+        w, m, v = (part[keep].reshape(-1, part.shape[-1]) for part in parts)
+        w = w[:, 0] / w.sum()
+        mean = w @ m
+        return mean, np.sqrt(w @ (v + (m - mean) ** 2))
+
+    every = (slice(None),) * len(shape)
+    mean, sd = moments(every)
+    errors = []
+    for k in range(len(shape)):
+        thin_mean, thin_sd = moments((*every[:k], slice(None, None, 2), *every[k + 1 :]))
+        errors.append(np.abs(np.concatenate([thin_mean - mean, thin_sd - sd]) / np.tile(sd, 2)).max())
+    return np.array(errors) ** 2
+
+
+# --- mixtures of normals: what a marginal is once the SDs are integrated over -------------------
+
+
+class Marginal(NamedTuple):
+    """A marginal posterior: `density` at the points of `grid`, both (M,)."""
+
+    grid: Array
+    density: Array
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Normals N(mean, sd) with weights that sum to one, all (K,)."""
+
+    weights: Array
+    means: Array
+    sds: Array
+
+    def mean(self) -> float:
+        return float(self.weights @ self.means)
+
+    def sd(self) -> float:
+        return float(np.sqrt(self.weights @ (self.sds**2 + (self.means - self.mean()) ** 2)))
+
+    def cdf(self, value: float) -> float:
+        return float(self.weights @ special.ndtr((value - self.means) / self.sds))
+
+    def quantile(self, q: float) -> float:
+        low, high = (self.means - 9 * self.sds).min(), (self.means + 9 * self.sds).max()
+        return float(optimize.brentq(lambda v: self.cdf(v) - q, low, high, xtol=1e-9 * (high - low)))
+
+    def marginal(self, points: int) -> Marginal:
+        grid = np.linspace(self.quantile(5e-5), self.quantile(1 - 5e-5), points)
+        density = np.zeros(points)
+        for w, m, s in zip(self.weights, self.means, self.sds, strict=True):
+            density += w / s * np.exp(-0.5 * ((grid - m) / s) ** 2)
+        return Marginal(grid, density / np.sqrt(2 * np.pi))
+
+    def row(self) -> list[float]:
+        return [self.mean(), self.sd(), *(self.quantile(q) for q in QUANTILES.values())]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The marginal of an SD or a correlation, known at the nodes of its coordinate t."""
+
+    coordinate: _Coordinate
+    t: Array
+    log_density: Array
+
+    @cached_property
+    def _fine(self) -> tuple[Array, Array, Array]:
+        """Coordinate, density and distribution function on a finer grid: splines of the log density."""
+        held = self.log_density > self.log_density.max() - 30  # no more: tails too steep make a spline swing
+        t = np.linspace(self.t[held][0], self.t[held][-1], 40 * self.t.size)
+        log_density = interpolate.CubicSpline(self.t[held], self.log_density[held])(t)
+        density = np.exp(log_density - log_density.max())
+        cdf = interpolate.CubicSpline(t, density).antiderivative()(t)
+        return t, density / cdf[-1], np.maximum.accumulate(cdf / cdf[-1])
+
+    def _moment(self, values: Array) -> float:
+        weights = special.softmax(self.log_density)
+        return float(weights @ values)
+
+    def mean(self) -> float:
+        return self._moment(self.coordinate.value(self.t))
+
+    def sd(self) -> float:
+        return float(np.sqrt(self._moment((self.coordinate.value(self.t) - self.mean()) ** 2)))
+
+    def quantile(self, q: float) -> float:
+        t, _, cdf = self._fine
+        return float(self.coordinate.value(np.interp(q, cdf, t)))
+
+    def marginal(self, points: int) -> Marginal:
+        t, density, cdf = self._fine
+        at = np.interp(np.linspace(5e-5, 1 - 5e-5, 2), cdf, t)
+        low, high = self.coordinate.value(at)
+        values = np.linspace(low, high, points)
+        t_at = np.interp(values, self.coordinate.value(t), t)
+        return Marginal(values, np.interp(t_at, t, density) / np.exp(self.coordinate.log_slope(t_at)))
+
+    def row(self) -> list[float]:
+        return [self.mean(), self.sd(), *(self.quantile(q) for q in QUANTILES.values())]
+
+
+def _table(rows: dict[str, _Mixture | _Axis]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(
+        {name: quantity.row() for name, quantity in rows.items()}, orient="index", columns=["mean", "sd", *QUANTILES]
+    )
+
+
+def _known(names: Sequence[str], name: str) -> None:
+    if name not in names:
+        raise InputError(f"no quantity '{name}': this posterior has {', '.join(names)}")
+
+
+def _at(data: GroupedData, x: ArrayLike | None) -> Array:
+    """The values of x at which to predict, checked."""
+    if data.x is None:
+        if x is not None:
+            raise InputError("the model has no predictor: call predict without x")
+        return np.zeros(1)
+    if x is None:
+        raise InputError(f"say at which values of '{data.x_name}' to predict: predict(x=...)")
+    values = np.atleast_1d(np.asarray(x, dtype=float))
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise InputError("x must be one finite number or a list of them")
+    return values
+
+
+def _predictions(
+    weights: Array, mean: Array, cov: Array, noise: Array | float, x: Array, index: pd.Index
+) -> pd.DataFrame:
+    """Mixture over nodes of normal predictions at x, from lines (K, 2) with covariance (K, 3)."""
+    rows = {}
+    for i, value in enumerate(x):
+        variance = cov[:, 0] + 2 * value * cov[:, 1] + value**2 * cov[:, 2] + noise
+        rows[i] = _Mixture(weights, mean[:, 0] + value * mean[:, 1], np.sqrt(variance))
+    return _table(rows).set_axis(index)
+
+
+# --- partial pooling -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ExactPosterior:
+    """The partially pooled model's posterior, from :func:`exact_posterior`.
+
+    Attributes
+    ----------
+    data, priors
+        What it is the posterior of.
+    nodes : int
+        Nodes of the final grid.
+    error : float
+        Estimated error of means and SDs, in posterior SDs: the square of the largest change when
+        every second node of an axis is left out, since the rule converges exponentially and halving
+        the step squares its error.
+    """
+
+    data: GroupedData
+    priors: Priors
+    nodes: int
+    error: float
+    _lines: _Lines
+    _axes: dict[str, _Axis]
+    _weights: Array
+    _spread: _Spread
+    _mean: Array
+    _cov: Array
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the population's quantities, in the order of :meth:`summary`."""
+        means = ["mu_alpha"] if self.data.x is None else ["mu_alpha", "mu_beta"]
+        order = ["sigma_alpha", "sigma_beta", "rho", "sigma"]
+        return means + [name for name in order if name in self._axes]
+
+    def _quantity(self, name: str, group: str | None) -> _Mixture | _Axis:
+        if name in ("alpha", "beta") and group is not None:
+            part = ["alpha", "beta"].index(name)
+            mean, cov = self._group(np.array([self.data.position(group)]))
+            return _Mixture(self._weights, mean[:, 0, part], np.sqrt(cov[:, 0, 2 * part]))
+        _known(self.names, name)
+        if name in self._axes:
+            return self._axes[name]
+        part = ["mu_alpha", "mu_beta"].index(name)
+        mean, cov = self._lines.outward(self._mean), self._lines.outward_cov(self._cov)
+        return _Mixture(self._weights, mean[:, part], np.sqrt(cov[:, 2 * part]))
+
+    def _group(self, groups: NDArray) -> tuple[Array, Array]:
+        """Mean (K, G, 2) and covariance (K, G, 3) of groups' lines in the data's own coordinates."""
+        mean, cov = _group_given(self._lines, groups, self._spread, self._mean, self._cov)
+        return self._lines.outward(mean), self._lines.outward_cov(cov)
+
+    def summary(self) -> pd.DataFrame:
+        """Mean, SD and 2.5, 50 and 97.5 % quantiles of the population's quantities, one a row."""
+        return _table({name: self._quantity(name, None) for name in self.names})
+
+    def groups(self) -> pd.DataFrame:
+        """Mean and SD of each group's intercept (`alpha`) and, with a predictor, slope (`beta`).
+
+        Returns
+        -------
+        DataFrame
+            One row a group, in the order of ``data.labels``; columns ``alpha_mean``, ``alpha_sd``
+            and, with a predictor, ``beta_mean``, ``beta_sd``.
+        """
+        parts = []
+        step = max(1, _BLOCK // (8 * self._weights.size))
+        for start in range(0, self.data.n_groups, step):
+            mean, cov = self._group(np.arange(start, min(start + step, self.data.n_groups)))
+            average = np.einsum("k,kgp->gp", self._weights, mean)
+            variance = np.einsum("k,kgp->gp", self._weights, cov[..., ::2] + (mean - average) ** 2)
+            parts.append(np.stack([average, np.sqrt(variance)], axis=-1).reshape(-1, 4))
+        columns = ["alpha_mean", "alpha_sd", "beta_mean", "beta_sd"]
+        table = pd.DataFrame(
+            np.concatenate(parts), index=pd.Index(self.data.labels, name=self.data.group_name), columns=columns
+        )
+        return table if self.data.x is not None else table[columns[:2]]
+
+    def marginal(self, name: str, group: str | None = None, points: int = 401) -> Marginal:
+        """Marginal density of a population quantity, or of one group's `alpha` or `beta`.
+
+        Parameters
+        ----------
+        name : str
+            A row of :meth:`summary`, or ``"alpha"`` or ``"beta"`` together with `group`.
+        group : str, optional
+            Name of the group.
+        points : int
+            Points of the grid, which spans the central 99.99 %.
+
+        Returns
+        -------
+        Marginal
+            ``grid`` and ``density``, both (points,).
+
+        Raises
+        ------
+        InputError
+            If there is no such quantity or group.
+        """
+        return self._quantity(name, group).marginal(points)
+
+    def predict(
+        self, x: ArrayLike | None = None, group: str | None = None, *, observation: bool = True
+    ) -> pd.DataFrame:
+        """Predict for a known group, or for a new one from the same population.
+
+        Parameters
+        ----------
+        x : float or (M,) array
+            Where; left out when the model has no predictor.
+        group : str, optional
+            Name of a known group. Without it the prediction is for a new group.
+        observation : bool
+            Predict an observation, or (False) the group's line without the noise.
+
+        Returns
+        -------
+        DataFrame
+            One row a value of `x`; columns ``mean, sd, q2.5, q50, q97.5``.
+
+        Raises
+        ------
+        InputError
+            If there is no such group, or `x` is missing or not finite.
+        """
+        values = _at(self.data, x)
+        noise = self._spread.sigma**2 if observation else 0.0
+        if group is None:
+            mean = self._lines.outward(self._mean)
+            cov = self._lines.outward_cov(self._cov + self._spread.cov)
+        else:
+            means, covs = self._group(np.array([self.data.position(group)]))
+            mean, cov = means[:, 0], covs[:, 0]
+        index = pd.Index(values, name=self.data.x_name) if self.data.x is not None else pd.RangeIndex(1)
+        return _predictions(self._weights, mean, cov, noise, values, index)
+
+
+def exact_posterior(
+    data: GroupedData, priors: Priors | None = None, *, correlated: bool = False, tolerance: float = 1e-4
+) -> ExactPosterior:
+    """The partially pooled Gaussian model's posterior, by quadrature.
+
+    The model is that of :func:`hbutils.partial_pooling` with the same `priors`.
+
+    Parameters
+    ----------
+    data : GroupedData
+        At least two groups. Without a predictor the model has intercepts only.
+    priors : Priors, optional
+        :meth:`Priors.weakly_informative` if left out.
+    correlated : bool
+        Whether intercepts and slopes have a correlation, `rho`.
+    tolerance : float
+        The grid is refined until its estimated error is at most this many posterior SDs, or there
+        would be more than four million nodes.
+
+    Returns
+    -------
+    ExactPosterior
+
+    Raises
+    ------
+    InputError
+        If there is only one group, or `correlated` without a predictor.
+    HbutilsError
+        If a prior is so vague that the posterior does not end.
+    """
+    _check_hierarchical(data, correlated=correlated)
+    priors = priors or Priors.weakly_informative(data)
+    lines = _Lines.of(data)
+    designs = _Designs.of(lines)
+    coordinates = _coordinates(lines, priors, predictor=data.x is not None, correlated=correlated)
+    names = list(coordinates)
+    prior = _population_prior(lines, data, priors)
+
+    def log_density(t: list[Array]) -> tuple[Array, list[Array]]:
+        at = dict(zip(names, t, strict=True))
+        log_prior = sum(coordinates[name].log_prior(values) for name, values in at.items())
+        log_like, mean, cov = _hierarchical(designs, _Spread.of(_sds(coordinates, at), lines), prior)
+        value = log_prior + log_like
+        # In far corners, where SDs all but vanish, rounding leaves no number; nor is there any density.
+        off = ~np.isfinite(value)
+        value[off], mean[off], cov[off] = -np.inf, 0.0, 0.0
+        return value, [mean, cov]
+
+    slopes = 1 if data.x is None else 2
+
+    def check(t: list[Array], extra: list[Array]) -> tuple[Array, Array]:
+        means = np.column_stack([*t, extra[0][:, :slopes]])
+        return means, np.column_stack([*np.zeros_like(t), extra[1][:, ::2][:, :slopes]])
+
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        grid = _find_grid(log_density, [c.starts for c in coordinates.values()], check, tolerance)
+    weights = grid.weights
+    kept = weights > 1e-13 * weights.max()
+    at = {name: t[kept] for name, t in zip(names, _mesh(grid.axes), strict=True)}
+    mean, cov = grid.extra
+    return ExactPosterior(
+        data=data,
+        priors=priors,
+        nodes=weights.size,
+        error=grid.error,
+        _lines=lines,
+        _axes={n: _Axis(coordinates[n], grid.axes[k], grid.log_marginal(k)) for k, n in enumerate(names)},
+        _weights=weights[kept] / weights[kept].sum(),
+        _spread=_Spread.of(_sds(coordinates, at), lines),
+        _mean=mean[kept],
+        _cov=cov[kept],
+    )
+
+
+def _check_hierarchical(data: GroupedData, *, correlated: bool) -> None:
+    if data.n_groups < 2:
+        raise InputError(
+            f"'{data.group_name}' has one group, '{data.labels[0]}': partial pooling needs at least two; "
+            "use the pooled model"
+        )
+    if correlated and data.x is None:
+        raise InputError("correlated=True needs a predictor: without slopes there is nothing to correlate")
+
+
+def _population_prior(lines: _Lines, data: GroupedData, priors: Priors) -> _MeanPrior:
+    # Without a predictor the slope is a dummy that nothing depends on: a proper prior integrates to one.
+    return lines.prior(priors.mu_alpha, Normal(0.0, 1.0) if data.x is None else priors.mu_beta)
+
+
+def _coordinates(
+    lines: _Lines, priors: Priors, *, predictor: bool, correlated: bool
+) -> dict[str, _Coordinate]:
+    """A coordinate for each SD and for rho, scaled by what the data can resolve."""
+    freedom = lines.n.sum() - (lines.n > 0).sum() - (lines.det_a > 0).sum()
+    noise = np.sqrt(lines.rss.sum() / freedom) if freedom > 0 else 0.0
+    if not noise > 0:
+        noise = float(np.abs(lines.b[:, 0]).mean()) or float(priors.sigma.ppf(0.5))
+    coordinates: dict[str, _Coordinate] = {
+        "sigma_alpha": _Positive(priors.sigma_alpha, noise / np.sqrt(lines.n.mean())),
+        "sigma": _Positive(priors.sigma, noise),
+    }
+    if predictor:
+        spread = lines.a[:, 2].sum() / lines.n.sum()
+        coordinates["sigma_beta"] = _Positive(priors.sigma_beta, noise / np.sqrt(lines.n.mean() * spread))
+    if correlated:
+        coordinates["rho"] = _Correlation(priors.rho)
+    return coordinates
+
+
+def _sds(coordinates: dict[str, _Coordinate], t: dict[str, Array]) -> dict[str, Array]:
+    """The SDs at coordinates t; what the model does not have is zero."""
+    values = {name: coordinates[name].value(at) for name, at in t.items()}
+    zero = np.zeros_like(values["sigma"])
+    rho = coordinates.get("rho")
+    complement = rho.complement(t["rho"]) if isinstance(rho, _Correlation) else zero + 1
+    return {"sigma_beta": zero, "rho": zero} | values | {"complement": complement}
+
+
+# --- partial pooling with the SDs given ---------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalPosterior:
+    """Population and groups given the SDs: jointly normal, in closed form.
+
+    Attributes
+    ----------
+    log_likelihood : float
+        Log marginal likelihood of the SDs, up to a constant that depends on the data alone.
+    """
+
+    data: GroupedData
+    log_likelihood: float
+    _mean: Array
+    _cov: Array
+    _group_mean: Array
+    _group_cov: Array
+
+    def summary(self) -> pd.DataFrame:
+        """Mean and SD of the population's mean intercept and slope, one a row."""
+        table = pd.DataFrame(
+            {"mean": self._mean, "sd": np.sqrt(self._cov[::2])}, index=["mu_alpha", "mu_beta"]
+        )
+        return table if self.data.x is not None else table.iloc[:1]
+
+    def groups(self) -> pd.DataFrame:
+        """As :meth:`ExactPosterior.groups`."""
+        sd = np.sqrt(self._group_cov[:, ::2])
+        table = pd.DataFrame(
+            {
+                "alpha_mean": self._group_mean[:, 0],
+                "alpha_sd": sd[:, 0],
+                "beta_mean": self._group_mean[:, 1],
+                "beta_sd": sd[:, 1],
+            },
+            index=pd.Index(self.data.labels, name=self.data.group_name),
+        )
+        return table if self.data.x is not None else table.iloc[:, :2]
+
+
+def conditional_posterior(
+    data: GroupedData,
+    *,
+    sigma_alpha: float,
+    sigma: float,
+    sigma_beta: float = 0.0,
+    rho: float = 0.0,
+    priors: Priors | None = None,
+) -> ConditionalPosterior:
+    """The partially pooled posterior with the SDs held at given values.
+
+    Parameters
+    ----------
+    data : GroupedData
+        At least two groups.
+    sigma_alpha, sigma_beta : float
+        Between-group SDs, zero or more: zero gives the pooled model.
+    sigma : float
+        Noise SD, positive.
+    rho : float
+        Correlation of intercept and slope, strictly between -1 and 1.
+    priors : Priors, optional
+        Only `mu_alpha` and `mu_beta` are used; flat if left out.
+
+    Raises
+    ------
+    InputError
+        If there is only one group or an SD or `rho` is out of range.
+    """
+    _check_hierarchical(data, correlated=rho != 0)
+    if not (np.isfinite([sigma_alpha, sigma_beta, sigma]).all() and min(sigma_alpha, sigma_beta) >= 0 < sigma):
+        raise InputError("sigma_alpha and sigma_beta must be 0 or more, sigma positive, and all of them finite")
+    if not -1 < rho < 1:
+        raise InputError(f"rho must lie between -1 and 1, not {rho}")
+    lines = _Lines.of(data)
+    flat = Normal(0.0, np.inf)
+    alpha, beta = (flat, flat) if priors is None else (priors.mu_alpha, priors.mu_beta)
+    prior = lines.prior(alpha, beta if data.x is not None else Normal(0.0, 1.0))
+    sd = {
+        "sigma_alpha": np.array([float(sigma_alpha)]),
+        "sigma_beta": np.array([float(sigma_beta) if data.x is not None else 0.0]),
+        "sigma": np.array([float(sigma)]),
+        "rho": np.array([float(rho)]),
+        "complement": np.array([np.sqrt(1 - rho**2)]),
+    }
+    spread = _Spread.of(sd, lines)
+    log_like, mean, cov = _hierarchical(_Designs.of(lines), spread, prior)
+    group_mean, group_cov = _group_given(lines, slice(None), spread, mean, cov)
+    return ConditionalPosterior(
+        data=data,
+        log_likelihood=float(log_like[0]),
+        _mean=lines.outward(mean)[0],
+        _cov=lines.outward_cov(cov)[0],
+        _group_mean=lines.outward(group_mean)[0],
+        _group_cov=lines.outward_cov(group_cov)[0],
+    )
+
+
+# --- pooled and unpooled -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ExactLines:
+    """Posterior of one line (pooled) or of a line for each group (unpooled), each with its own noise."""
+
+    data: GroupedData
+    priors: Priors
+    pooled: bool
+    _lines: _Lines
+    _t: Array  # (J, K)
+    _log_density: Array  # (J, K)
+    _mean: Array  # (J, K, 2)
+    _cov: Array  # (J, K, 3)
+    _coordinates: list[_Positive]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of a line's quantities."""
+        return ["alpha", "sigma"] if self.data.x is None else ["alpha", "beta", "sigma"]
+
+    def _position(self, group: str | None) -> int:
+        if self.pooled:
+            if group is not None:
+                self.data.position(group)  # everybody has the same line, but must exist
+            return 0
+        if group is None:
+            raise InputError(
+                "the unpooled model says nothing about a new group: its lines have nothing in common; "
+                f"name one of {', '.join(self.data.labels[:3])}, ..."
+            )
+        return self.data.position(group)
+
+    def _quantity(self, name: str, j: int) -> _Mixture | _Axis:
+        _known(self.names, name)
+        if name == "sigma":
+            return _Axis(self._coordinates[j], self._t[j], self._log_density[j])
+        part = ["alpha", "beta"].index(name)
+        weights = special.softmax(self._log_density[j])
+        return _Mixture(weights, self._mean[j, :, part], np.sqrt(self._cov[j, :, 2 * part]))
+
+    def summary(self) -> pd.DataFrame:
+        """Mean, SD and 2.5, 50 and 97.5 % quantiles.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``alpha, beta, sigma`` when pooled; ``alpha[308], alpha[309], ...`` when not.
+        """
+        if self.pooled:
+            return _table({name: self._quantity(name, 0) for name in self.names})
+        return _table(
+            {
+                f"{name}[{label}]": self._quantity(name, j)
+                for name in self.names
+                for j, label in enumerate(self.data.labels)
+            }
+        )
+
+    def groups(self) -> pd.DataFrame:
+        """Mean and SD of each group's intercept and slope, as :meth:`ExactPosterior.groups`."""
+        weights = special.softmax(self._log_density, axis=1)
+        mean = np.einsum("jk,jkp->jp", weights, self._mean)
+        spread = self._cov[..., ::2] + (self._mean - mean[:, None]) ** 2
+        sd = np.sqrt(np.einsum("jk,jkp->jp", weights, spread))
+        values = np.stack([mean, sd], axis=-1).reshape(-1, 4)
+        if self.pooled:
+            values = np.repeat(values, self.data.n_groups, axis=0)
+        index = pd.Index(self.data.labels, name=self.data.group_name)
+        table = pd.DataFrame(values, index=index, columns=["alpha_mean", "alpha_sd", "beta_mean", "beta_sd"])
+        return table if self.data.x is not None else table.iloc[:, :2]
+
+    def marginal(self, name: str, group: str | None = None, points: int = 401) -> Marginal:
+        """As :meth:`ExactPosterior.marginal`; the unpooled model needs a `group`."""
+        return self._quantity(name, self._position(group)).marginal(points)
+
+    def predict(
+        self, x: ArrayLike | None = None, group: str | None = None, *, observation: bool = True
+    ) -> pd.DataFrame:
+        """As :meth:`ExactPosterior.predict`. The unpooled model refuses to predict for a new group."""
+        values = _at(self.data, x)
+        j = self._position(group)
+        sigma = self._coordinates[j].value(self._t[j])
+        index = pd.Index(values, name=self.data.x_name) if self.data.x is not None else pd.RangeIndex(1)
+        weights = special.softmax(self._log_density[j])
+        noise = sigma**2 if observation else 0.0
+        return _predictions(weights, self._mean[j], self._cov[j], noise, values, index)
+
+
+def exact_pooled(data: GroupedData, priors: Priors | None = None) -> ExactLines:
+    """The pooled model's posterior: one line for everybody.
+
+    Coefficients given the noise SD in closed form, the noise SD by quadrature.
+
+    Parameters
+    ----------
+    data : GroupedData
+        The groups are ignored.
+    priors : Priors, optional
+        :meth:`Priors.weakly_informative` if left out. Uses `mu_alpha`, `mu_beta` and `sigma`.
+    """
+    priors = priors or Priors.weakly_informative(data)
+    lines = _Lines.of(data, group=np.zeros_like(data.group))
+    return _exact_lines(data, priors, lines, priors.mu_alpha, priors.mu_beta, pooled=True)
+
+
+def exact_unpooled(data: GroupedData, priors: Priors | None = None) -> ExactLines:
+    """The unpooled model's posterior: a line and a noise SD for each group, from its own data alone.
+
+    Parameters
+    ----------
+    data : GroupedData
+        Every group needs an observation more than its line has coefficients.
+    priors : Priors, optional
+        :meth:`Priors.weakly_informative` if left out. Uses `alpha`, `beta` and `sigma`.
+
+    Raises
+    ------
+    InputError
+        If a group has too few observations or its predictor never changes.
+    """
+    check_unpooled(data)
+    priors = priors or Priors.weakly_informative(data)
+    return _exact_lines(data, priors, _Lines.of(data), priors.alpha, priors.beta, pooled=False)
+
+
+def check_unpooled(data: GroupedData) -> None:
+    """Refuse data from which a group's own line and noise cannot be learnt.
+
+    Raises
+    ------
+    InputError
+        Naming the groups at fault.
+    """
+    needed = 2 if data.x is None else 3
+    labels = np.asarray(data.labels)
+    short = labels[data.counts < needed]
+    if short.size:
+        raise InputError(
+            f"'{data.group_name}' {', '.join(short[:5])} has fewer than {needed} observations of "
+            f"'{data.y_name}': the unpooled model needs {needed} in every group; drop the group or pool partially"
+        )
+    if data.x is not None:
+        steady = labels[[np.ptp(data.x[data.group == j]) == 0 for j in range(data.n_groups)]]
+        if steady.size:
+            raise InputError(
+                f"predictor '{data.x_name}' never changes in '{data.group_name}' {', '.join(steady[:5])}: "
+                "no slope of its own can be learnt; drop the group or pool partially"
+            )
+
+
+def _exact_lines(
+    data: GroupedData, priors: Priors, lines: _Lines, alpha: Normal, beta: Normal, *, pooled: bool
+) -> ExactLines:
+    prior = lines.prior(alpha, beta if data.x is not None else Normal(0.0, 1.0))
+    freedom = lines.n - (1 if data.x is None else 2)
+    noise = np.sqrt(lines.rss / np.maximum(freedom, 1))
+    noise = np.where(noise > 0, noise, float(priors.sigma.ppf(0.5)))
+    scale = _Positive(priors.sigma, 1.0)
+
+    def evaluate(t: Array) -> tuple[Array, Array, Array]:
+        sigma = noise[:, None] * scale.value(t)
+        g = lines.a[:, None] / (sigma**2)[..., None]
+        h = _times(g, lines.b[:, None])
+        q = (h * lines.b[:, None]).sum(-1) + lines.rss[:, None] / sigma**2
+        log_like, mean, cov = _integrate_mean(g, h, q, prior)
+        log_prior = priors.sigma.logpdf(sigma) + scale.log_slope(t)
+        return log_like - lines.n[:, None] * np.log(sigma) + log_prior, mean, cov
+
+    low, high = np.full(noise.size, -3.0), np.full(noise.size, 14.0)
+    for _ in range(8):  # zoom in on where the density is
+        t = np.linspace(low, high, 201, axis=1)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            log_density, mean, cov = evaluate(t)
+        held = log_density > log_density.max(axis=1, keepdims=True) + 2 * _EDGE
+        first, last = held.argmax(axis=1), 200 - held[:, ::-1].argmax(axis=1)
+        rows = np.arange(noise.size)
+        low, high = t[rows, np.maximum(first - 1, 0)], t[rows, np.minimum(last + 1, 200)]
+    return ExactLines(
+        data=data,
+        priors=priors,
+        pooled=pooled,
+        _lines=lines,
+        _t=t,
+        _log_density=log_density,
+        _mean=lines.outward(mean),
+        _cov=lines.outward_cov(cov),
+        _coordinates=[_Positive(priors.sigma, float(value)) for value in noise],
+    )

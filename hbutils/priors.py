@@ -1,0 +1,270 @@
+"""Priors that the models and the exact solution both take, so that they answer the same question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy import stats
+
+from hbutils.data import GroupedData, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "LKJ",
+    "Exponential",
+    "GammaPrecision",
+    "HalfNormal",
+    "HalfStudentT",
+    "Normal",
+    "Priors",
+    "ScalePrior",
+]
+
+
+def _positive(owner: object, **values: float) -> None:
+    for name, value in values.items():
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"{type(owner).__name__}: {name} must be a positive number, not {value}")
+
+
+@dataclass(frozen=True)
+class Normal:
+    """N(mean, sd), the second argument being a standard deviation. ``sd=np.inf`` is flat."""
+
+    mean: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.mean) and self.sd > 0):
+            raise InputError(f"Normal: mean must be finite and sd positive, not {self.mean}, {self.sd}")
+
+    @property
+    def flat(self) -> bool:
+        """Whether the prior is the same everywhere."""
+        return bool(np.isinf(self.sd))
+
+    @property
+    def precision(self) -> float:
+        """1 / sd**2; zero for a flat prior."""
+        return self.sd**-2
+
+
+@dataclass(frozen=True)
+class HalfNormal:
+    """Half-normal prior on a standard deviation; `scale` in the outcome's units."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _positive(self, scale=self.scale)
+
+    def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
+        """Log density on the SD scale."""
+        return stats.halfnorm.logpdf(sd, scale=self.scale)
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles on the SD scale."""
+        return stats.halfnorm.ppf(q, scale=self.scale)
+
+
+@dataclass(frozen=True)
+class HalfStudentT:
+    """Half-Student-t prior on a standard deviation (Gelman 2006); ``nu=1`` is half-Cauchy."""
+
+    nu: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        _positive(self, nu=self.nu, scale=self.scale)
+
+    def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
+        """Log density on the SD scale."""
+        density = np.log(2) + stats.t.logpdf(sd, self.nu, scale=self.scale)
+        return np.where(np.asarray(sd) < 0, -np.inf, density)
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles on the SD scale."""
+        return stats.t.ppf((1 + np.asarray(q)) / 2, self.nu, scale=self.scale)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Exponential prior on a standard deviation; `scale` is its mean."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        _positive(self, scale=self.scale)
+
+    def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
+        """Log density on the SD scale."""
+        return stats.expon.logpdf(sd, scale=self.scale)
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles on the SD scale."""
+        return stats.expon.ppf(q, scale=self.scale)
+
+
+@dataclass(frozen=True)
+class GammaPrecision:
+    """Gamma(shape, rate) on the precision ``tau = sd**-2``: inverse-gamma on the variance."""
+
+    shape: float
+    rate: float
+
+    def __post_init__(self) -> None:
+        _positive(self, shape=self.shape, rate=self.rate)
+
+    def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
+        """Log density on the SD scale, the factor ``2 / sd**3`` of the change of variable included."""
+        sd = np.asarray(sd, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            density = (
+                stats.gamma.logpdf(sd**-2, self.shape, scale=1 / self.rate) + np.log(2) - 3 * np.log(sd)
+            )
+        return np.where(sd > 0, density, -np.inf)
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles on the SD scale."""
+        return stats.gamma.isf(q, self.shape, scale=1 / self.rate) ** -0.5
+
+
+ScalePrior = HalfNormal | HalfStudentT | Exponential | GammaPrecision
+
+
+@dataclass(frozen=True)
+class LKJ:
+    """LKJ prior on a correlation: density proportional to ``(1 - rho**2)**(eta - 1)``.
+
+    In two dimensions this is ``rho = 2 Beta(eta, eta) - 1``; ``eta=1`` is uniform.
+    """
+
+    eta: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(self, eta=self.eta)
+
+    def logpdf(self, rho: ArrayLike) -> NDArray[np.float64]:
+        """Log density on (-1, 1)."""
+        return stats.beta.logpdf((1 + np.asarray(rho)) / 2, self.eta, self.eta) - np.log(2)
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles of rho."""
+        return 2 * stats.beta.ppf(q, self.eta, self.eta) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priors:
+    """Every prior that the three models need, under the names the models use.
+
+    Parameters
+    ----------
+    mu_alpha, mu_beta : Normal
+        Population mean of the intercepts and of the slopes. In the pooled model, where
+        everybody is the population, they are the priors of the one intercept and slope.
+    sigma_alpha, sigma_beta : scale prior
+        Between-group SD of the intercepts and of the slopes.
+    sigma : scale prior
+        SD of an observation around its group's line.
+    rho : LKJ
+        Correlation of intercept and slope; used by correlated models only.
+    alpha, beta : Normal
+        Prior of one group's intercept and slope when groups share nothing: the unpooled
+        model's. Wide by design, since a narrow one would pool by the back door.
+    """
+
+    mu_alpha: Normal
+    sigma_alpha: ScalePrior
+    sigma: ScalePrior
+    alpha: Normal
+    mu_beta: Normal = Normal(0.0, 1.0)
+    sigma_beta: ScalePrior = HalfNormal(1.0)
+    beta: Normal = Normal(0.0, 1.0)
+    rho: LKJ = LKJ(1.0)
+
+    @classmethod
+    def weakly_informative(cls, data: GroupedData) -> Priors:
+        """Priors that only rule out the absurd, from the scale of the data.
+
+        Means are centred on the pooled least-squares line with an SD of 2.5 SDs of the outcome
+        (per SD of the predictor for slopes); every SD is half-normal with that SD of the outcome as
+        its scale. The multiple 2.5 is the convention of rstanarm's default priors.
+
+        Raises
+        ------
+        InputError
+            If the outcome is the same in every row.
+        """
+        spread = float(data.y.std())
+        if spread == 0:
+            raise InputError(f"column '{data.y_name}' is the same in every row: there is nothing to explain")
+        slope, spread_x = 0.0, 1.0
+        if data.x is not None:
+            slope = float(np.cov(data.x, data.y)[0, 1] / data.x.var(ddof=1))
+            spread_x = float(data.x.std())
+        # The intercept belongs to x = 0, which may lie far outside the data: widen it by what
+        # the slope's own prior adds on the way there.
+        centre_x = 0.0 if data.x is None else float(data.x.mean())
+        intercept = float(data.y.mean()) - slope * centre_x
+        reach = np.hypot(1.0, centre_x / spread_x)
+        return cls(
+            mu_alpha=Normal(intercept, 2.5 * spread * reach),
+            mu_beta=Normal(slope, 2.5 * spread / spread_x),
+            sigma_alpha=HalfNormal(spread * reach),
+            sigma_beta=HalfNormal(spread / spread_x),
+            sigma=HalfNormal(spread),
+            alpha=Normal(intercept, 10 * spread * reach),
+            beta=Normal(slope, 10 * spread / spread_x),
+        )
+
+    @classmethod
+    def from_documents(cls, *, second_argument: Literal["sd", "variance"] = "sd") -> Priors:
+        """The source documents' hyperpriors: N(0, 1000) on means, Gamma(0.1, 0.1) on precisions.
+
+        The documents do not say whether 1000 is an SD or a variance; both readings are in use,
+        and chapter 7 shows what each of them does.
+
+        Parameters
+        ----------
+        second_argument : {"sd", "variance"}
+            How to read the 1000.
+
+        Raises
+        ------
+        InputError
+            If `second_argument` is anything else.
+        """
+        if second_argument not in ("sd", "variance"):
+            raise InputError(f"second_argument must be 'sd' or 'variance', not {second_argument!r}")
+        mean = Normal(0.0, 1000.0 if second_argument == "sd" else 1000.0**0.5)
+        spread = GammaPrecision(0.1, 0.1)
+        return cls(
+            mu_alpha=mean,
+            mu_beta=mean,
+            sigma_alpha=spread,
+            sigma_beta=spread,
+            sigma=spread,
+            alpha=mean,
+            beta=mean,
+        )
+
+    @classmethod
+    def for_sleepstudy(cls) -> Priors:
+        """The priors of the sleep-study chapters, chosen from what is known of reaction times.
+
+        A rested adult reacts in about a quarter of a second; losing a night costs of the order
+        of ten milliseconds. Chapter 3 draws what they imply before any data are seen.
+        """
+        return cls(
+            mu_alpha=Normal(250.0, 50.0),
+            mu_beta=Normal(10.0, 10.0),
+            sigma_alpha=HalfNormal(50.0),
+            sigma_beta=HalfNormal(10.0),
+            sigma=HalfNormal(50.0),
+            alpha=Normal(250.0, 250.0),
+            beta=Normal(10.0, 50.0),
+        )
