@@ -255,6 +255,53 @@ class GroupedData:
             labels=tuple(self.labels[j] for j in stay),
         )
 
+    def check_hierarchical(self, *, correlated: bool = False) -> None:
+        """Refuse data that a hierarchical model cannot use.
+
+        Raises
+        ------
+        InputError
+            If there is one group only, or slopes are to be correlated and there is no predictor.
+        """
+        if self.n_groups < 2:
+            raise InputError(
+                f"'{self.group_name}' has one group, '{self.labels[0]}': partial pooling needs at least two; "
+                "use the pooled model"
+            )
+        if correlated and self.x is None:
+            raise InputError(
+                "a correlation needs a predictor: without slopes there is nothing to correlate; "
+                "name the predictor or leave the correlation out"
+            )
+
+    def check_unpooled(self) -> None:
+        """Refuse data from which some group's own line and noise cannot be learnt.
+
+        Raises
+        ------
+        InputError
+            Naming the groups with too few observations, or whose predictor never changes.
+        """
+        needed = 2 if self.x is None else 3
+        labels = np.asarray(self.labels)
+        short = labels[self.counts < needed]
+        if short.size:
+            raise InputError(
+                f"'{self.group_name}' {_listed(short)}: fewer than {needed} observations of '{self.y_name}', "
+                f"and the unpooled model needs {needed} in every group; drop the group or pool partially"
+            )
+        if self.x is None:
+            return
+        low, high = np.full(self.n_groups, np.inf), np.full(self.n_groups, -np.inf)
+        np.minimum.at(low, self.group, self.x)
+        np.maximum.at(high, self.group, self.x)
+        steady = labels[low == high]
+        if steady.size:
+            raise InputError(
+                f"predictor '{self.x_name}' never changes in '{self.group_name}' {_listed(steady)}: "
+                "no slope of its own can be learnt; drop the group or pool partially"
+            )
+
     def to_frame(self) -> pd.DataFrame:
         """The observations as a new table with the columns' own names."""
         columns = {self.group_name: np.asarray(self.labels)[self.group]}
@@ -312,7 +359,7 @@ def load_sleepstudy() -> GroupedData:
         y="reaction_ms",
         x="day",
         group="subject",
-        units={"reaction_ms": "ms", "day": "days"},
+        units={"reaction_ms": "ms"},
     )
 
 

@@ -296,6 +296,14 @@ def _group_given(
     return centre, within + between
 
 
+def _own_weight(lines: _Lines, groups: slice, spread: _Spread, predictor: bool) -> Array:
+    """Mean eigenvalue (K, J) of the weight matrix S G at K nodes."""
+    g, _ = _information(lines.a[groups], lines.det_a[groups], spread)
+    cov = spread.cov[:, None]
+    trace = cov[..., 0] * g[..., 0] + 2 * cov[..., 1] * g[..., 1] + cov[..., 2] * g[..., 2]
+    return trace / (2 if predictor else 1)
+
+
 # --- coordinates ---------------------------------------------------------------------------
 
 
@@ -669,6 +677,19 @@ class ExactPosterior:
         )
         return table if self.data.x is not None else table[columns[:2]]
 
+    def weights(self) -> pd.Series:
+        """Posterior mean of the weight that each group's own data get, between 0 and 1.
+
+        The mean of the eigenvalues of the weight matrix (:func:`hbutils.shrinkage_matrix`); with an
+        intercept only, that of :func:`hbutils.shrinkage_weight`.
+        """
+        parts = []
+        step = max(1, _BLOCK // self._weights.size)
+        for start in range(0, self.data.n_groups, step):
+            own = _own_weight(self._lines, slice(start, start + step), self._spread, self.data.x is not None)
+            parts.append(self._weights @ own)
+        return pd.Series(np.concatenate(parts), index=pd.Index(self.data.labels, name=self.data.group_name))
+
     def marginal(self, name: str, group: str | None = None, points: int = 401) -> Marginal:
         """Marginal density of a population quantity, or of one group's `alpha` or `beta`.
 
@@ -759,7 +780,7 @@ def exact_posterior(
     HbutilsError
         If a prior is so vague that the posterior does not end.
     """
-    _check_hierarchical(data, correlated=correlated)
+    data.check_hierarchical(correlated=correlated)
     priors = priors or Priors.weakly_informative(data)
     lines = _Lines.of(data)
     designs = _Designs.of(lines)
@@ -801,16 +822,6 @@ def exact_posterior(
         _mean=mean[kept],
         _cov=cov[kept],
     )
-
-
-def _check_hierarchical(data: GroupedData, *, correlated: bool) -> None:
-    if data.n_groups < 2:
-        raise InputError(
-            f"'{data.group_name}' has one group, '{data.labels[0]}': partial pooling needs at least two; "
-            "use the pooled model"
-        )
-    if correlated and data.x is None:
-        raise InputError("correlated=True needs a predictor: without slopes there is nothing to correlate")
 
 
 def _population_prior(lines: _Lines, data: GroupedData, priors: Priors) -> _MeanPrior:
@@ -866,6 +877,7 @@ class ConditionalPosterior:
     _cov: Array
     _group_mean: Array
     _group_cov: Array
+    _weights: Array
 
     def summary(self) -> pd.DataFrame:
         """Mean and SD of the population's mean intercept and slope, one a row."""
@@ -887,6 +899,10 @@ class ConditionalPosterior:
             index=pd.Index(self.data.labels, name=self.data.group_name),
         )
         return table if self.data.x is not None else table.iloc[:, :2]
+
+    def weights(self) -> pd.Series:
+        """As :meth:`ExactPosterior.weights`."""
+        return pd.Series(self._weights, index=pd.Index(self.data.labels, name=self.data.group_name))
 
 
 def conditional_posterior(
@@ -918,7 +934,7 @@ def conditional_posterior(
     InputError
         If there is only one group or an SD or `rho` is out of range.
     """
-    _check_hierarchical(data, correlated=rho != 0)
+    data.check_hierarchical(correlated=rho != 0)
     if not (np.isfinite([sigma_alpha, sigma_beta, sigma]).all() and min(sigma_alpha, sigma_beta) >= 0 < sigma):
         raise InputError("sigma_alpha and sigma_beta must be 0 or more, sigma positive, and all of them finite")
     if not -1 < rho < 1:
@@ -944,6 +960,7 @@ def conditional_posterior(
         _cov=lines.outward_cov(cov)[0],
         _group_mean=lines.outward(group_mean)[0],
         _group_cov=lines.outward_cov(group_cov)[0],
+        _weights=_own_weight(lines, slice(None), spread, data.x is not None)[0],
     )
 
 
@@ -1069,34 +1086,9 @@ def exact_unpooled(data: GroupedData, priors: Priors | None = None) -> ExactLine
     InputError
         If a group has too few observations or its predictor never changes.
     """
-    check_unpooled(data)
+    data.check_unpooled()
     priors = priors or Priors.weakly_informative(data)
     return _exact_lines(data, priors, _Lines.of(data), priors.alpha, priors.beta, pooled=False)
-
-
-def check_unpooled(data: GroupedData) -> None:
-    """Refuse data from which a group's own line and noise cannot be learnt.
-
-    Raises
-    ------
-    InputError
-        Naming the groups at fault.
-    """
-    needed = 2 if data.x is None else 3
-    labels = np.asarray(data.labels)
-    short = labels[data.counts < needed]
-    if short.size:
-        raise InputError(
-            f"'{data.group_name}' {', '.join(short[:5])} has fewer than {needed} observations of "
-            f"'{data.y_name}': the unpooled model needs {needed} in every group; drop the group or pool partially"
-        )
-    if data.x is not None:
-        steady = labels[[np.ptp(data.x[data.group == j]) == 0 for j in range(data.n_groups)]]
-        if steady.size:
-            raise InputError(
-                f"predictor '{data.x_name}' never changes in '{data.group_name}' {', '.join(steady[:5])}: "
-                "no slope of its own can be learnt; drop the group or pool partially"
-            )
 
 
 def _exact_lines(

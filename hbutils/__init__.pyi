@@ -1,0 +1,50 @@
+# The public names: lazy_loader reads this file at run time, type checkers before it.
+from . import plots as plots
+from .data import (
+    GroupedData as GroupedData,
+    HbutilsError as HbutilsError,
+    InputError as InputError,
+    load_drivers as load_drivers,
+    load_hospitals as load_hospitals,
+    load_schools as load_schools,
+    load_sleepstudy as load_sleepstudy,
+)
+from .exact import (
+    ConditionalPosterior as ConditionalPosterior,
+    ExactLines as ExactLines,
+    ExactPosterior as ExactPosterior,
+    conditional_posterior as conditional_posterior,
+    exact_pooled as exact_pooled,
+    exact_posterior as exact_posterior,
+    exact_unpooled as exact_unpooled,
+)
+from .models import partial_pooling as partial_pooling, pooled as pooled, unpooled as unpooled
+from .priors import (
+    LKJ as LKJ,
+    Exponential as Exponential,
+    GammaPrecision as GammaPrecision,
+    HalfNormal as HalfNormal,
+    HalfStudentT as HalfStudentT,
+    Normal as Normal,
+    Priors as Priors,
+)
+from .sampling import (
+    NotConverged as NotConverged,
+    agreement as agreement,
+    diagnostics as diagnostics,
+    sample as sample,
+)
+from .shrinkage import (
+    least_squares as least_squares,
+    shrinkage_matrix as shrinkage_matrix,
+    shrinkage_table as shrinkage_table,
+    shrinkage_weight as shrinkage_weight,
+)
+from .simulate import Simulated as Simulated, simulate as simulate
+from .style import (
+    DATA as DATA,
+    PALETTE as PALETTE,
+    line_style as line_style,
+    marker_style as marker_style,
+    use_style as use_style,
+)

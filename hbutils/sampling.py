@@ -1,0 +1,211 @@
+"""Sampling with NUTS, and refusing what has not converged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import arviz as az
+import nutpie
+import numpy as np
+import pandas as pd
+
+from hbutils.data import HbutilsError
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+    from hbutils.exact import ExactLines, ExactPosterior
+
+__all__ = ["NotConverged", "agreement", "diagnostics", "sample"]
+
+RHAT_MAX = 1.01  # Vehtari et al. (2021)
+ESS_PER_CHAIN = 100  # the same
+BFMI_MIN = 0.3  # Betancourt (2016)
+
+
+class NotConverged(HbutilsError, RuntimeError):
+    """Chains that cannot be trusted. ``.fit`` holds them, ``.table`` the diagnostics."""
+
+    def __init__(self, message: str, fit: xr.DataTree, table: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.fit = fit
+        self.table = table
+
+
+_ADVICE = {
+    "divergences": "try partial_pooling(centred=False), or a higher target_accept",
+    "largest R-hat": "try more tuning steps, or look for a prior that is too vague",
+    "smallest bulk ESS": "draw more, or try the other parametrisation",
+    "smallest tail ESS": "draw more, or try the other parametrisation",
+    "smallest E-BFMI": "try partial_pooling(centred=False), or a tighter prior on the between-group SDs",
+}
+
+
+def sample(
+    model: pm.Model,
+    *,
+    seed: int,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    target_accept: float = 0.9,
+    check: bool = True,
+    progress: bool = False,
+) -> xr.DataTree:
+    """Draw from a model's posterior with NUTS, through nutpie.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        What to sample.
+    seed : int
+        Seed. Draws repeat on one machine; another machine's may differ.
+    draws, tune, chains : int
+        Draws kept and tuning steps, for each of `chains` chains.
+    target_accept : float
+        Acceptance rate aimed at; higher means shorter steps.
+    check : bool
+        Raise unless the chains pass :func:`diagnostics`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataTree
+        Groups ``posterior`` and ``sample_stats``; dimensions chain, draw and the model's own.
+
+    Raises
+    ------
+    NotConverged
+        Saying what failed, and what to try.
+    """
+    compiled = nutpie.compile_pymc_model(model)
+    fit = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        target_accept=target_accept,
+        save_warmup=False,
+        progress_bar=progress,
+    )
+    if check:
+        table = diagnostics(fit)
+        failed = table[~table["passed"]]
+        if len(failed):
+            raise NotConverged(_complaint(failed), fit, table)
+    return fit
+
+
+def _complaint(failed: pd.DataFrame) -> str:
+    reasons = [
+        f"{name} {row.worst:.4g} in {row.where}, limit {row.limit:g}: {_ADVICE[name]}"
+        if row.where
+        else f"{name} {row.worst:.4g}, limit {row.limit:g}: {_ADVICE[name]}"
+        for name, row in zip(failed.index, failed.itertuples(), strict=True)
+    ]
+    return "the chains have not converged (" + "; ".join(reasons) + "); check=False returns them all the same"
+
+
+def _extreme(values: xr.Dataset, *, largest: bool) -> tuple[float, str]:
+    """The worst value over all quantities and where it stands; a NaN is the worst of all."""
+    worst, where = -np.inf, ""
+    for name, array in values.data_vars.items():
+        flat = array.to_numpy().ravel()
+        score = np.where(np.isnan(flat), np.inf, flat if largest else -flat)
+        i = int(score.argmax())
+        if score[i] > worst:
+            position = np.unravel_index(i, array.shape)
+            labels = [str(array[d].to_numpy()[p]) for d, p in zip(array.dims, position, strict=True)]
+            worst, where = score[i], f"{name}[{', '.join(labels)}]" if labels else str(name)
+            value = float(flat[i])
+    return value, where
+
+
+def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
+    """Whether chains can be trusted: one row a check, with the worst value and where it was found.
+
+    Parameters
+    ----------
+    fit : DataTree
+        What :func:`sample` or :func:`pymc.sample` returned.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``divergences``, ``largest R-hat``, ``smallest bulk ESS``, ``smallest tail ESS`` and
+        ``smallest E-BFMI``; columns ``worst``, ``where``, ``limit``, ``passed``.
+
+    References
+    ----------
+    Vehtari et al. (2021), Bayesian Analysis 16:667-718; Betancourt (2016), arXiv:1604.00695.
+    """
+    posterior = fit["posterior"].to_dataset()
+    ess_min = ESS_PER_CHAIN * posterior.sizes["chain"]
+    stats = fit["sample_stats"]
+    bfmi = np.asarray(az.bfmi(fit)["energy"])
+    rhat = _extreme(az.rhat(posterior), largest=True)
+    bulk = _extreme(az.ess(posterior, method="bulk"), largest=False)
+    tail = _extreme(az.ess(posterior, method="tail"), largest=False)
+    rows = {
+        "divergences": (float(stats["diverging"].sum()), "", 0.0, "at most"),
+        "largest R-hat": (*rhat, RHAT_MAX, "at most"),
+        "smallest bulk ESS": (*bulk, float(ess_min), "at least"),
+        "smallest tail ESS": (*tail, float(ess_min), "at least"),
+        "smallest E-BFMI": (float(bfmi.min()), f"chain {int(bfmi.argmin())}", BFMI_MIN, "at least"),
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["worst", "where", "limit", "side"])
+    at_most = table["side"] == "at most"
+    # Written so that a NaN passes neither
+    table["passed"] = (at_most & (table["worst"] <= table["limit"])) | (
+        ~at_most & (table["worst"] >= table["limit"])
+    )
+    return table.drop(columns="side")
+
+
+def agreement(fit: xr.DataTree, exact: ExactPosterior | ExactLines) -> pd.DataFrame:
+    """Sampled means and SDs beside the exact ones, and their distance in Monte Carlo standard errors.
+
+    Parameters
+    ----------
+    fit : DataTree
+        Draws, as :func:`sample` returns them.
+    exact : ExactPosterior or ExactLines
+        The exact posterior of the same model.
+
+    Returns
+    -------
+    DataFrame
+        One row a quantity, such as ``mu_alpha`` or ``alpha[308]``; columns ``sampled_mean``,
+        ``exact_mean``, ``mean_distance``, ``sampled_sd``, ``exact_sd``, ``sd_distance``. A distance
+        beyond 4 in either direction calls for an explanation.
+    """
+    reference = exact.summary()[["mean", "sd"]]
+    groups = exact.groups()
+    for name in ("alpha", "beta"):
+        if f"{name}_mean" in groups and name not in reference.index:
+            rows = groups[[f"{name}_mean", f"{name}_sd"]].set_axis(["mean", "sd"], axis=1)
+            rows.index = [f"{name}[{label}]" for label in groups.index]
+            reference = pd.concat([reference, rows[~rows.index.isin(reference.index)]])
+    posterior = fit["posterior"].to_dataset()
+    table = pd.DataFrame(index=reference.index)
+    for part in ("mean", "sd"):
+        table[f"sampled_{part}"] = _rows(getattr(posterior, {"mean": "mean", "sd": "std"}[part])(("chain", "draw")))
+        table[f"exact_{part}"] = reference[part]
+        error = _rows(az.mcse(posterior, method=part))
+        table[f"{part}_distance"] = (table[f"sampled_{part}"] - table[f"exact_{part}"]) / error
+    return table
+
+
+def _rows(values: xr.Dataset) -> pd.Series:
+    """A data set's numbers, one a row, under names such as ``mu_alpha`` and ``alpha[308]``."""
+    rows = {}
+    for name, array in values.data_vars.items():
+        if array.ndim == 0:
+            rows[str(name)] = float(array)
+        else:
+            labels = array[array.dims[0]].to_numpy()
+            rows |= {f"{name}[{label}]": float(v) for label, v in zip(labels, array.to_numpy(), strict=True)}
+    return pd.Series(rows)
