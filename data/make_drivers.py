@@ -32,6 +32,7 @@ def drivers() -> Simulated:
 
 
 def main() -> None:
+    """Write both files."""
     study = drivers()
     folder = Path(__file__).parent
     frame = study.data.to_frame()

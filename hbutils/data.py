@@ -43,7 +43,7 @@ def _listed(items: ArrayLike) -> str:
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray:
     """Copy into an array that nobody can write to."""
-    array = np.array(values, dtype=dtype)
+    array: NDArray = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
@@ -172,7 +172,9 @@ class GroupedData:
         if twice:
             raise InputError(f"two columns are called '{twice[0]}': rename one of them")
         if len(set(wanted)) < len(wanted):
-            raise InputError(f"columns {_listed(wanted)}: outcome, predictor and group must be different ones")
+            raise InputError(
+                f"columns {_listed(wanted)}: outcome, predictor and group must be different ones"
+            )
         if not len(df):
             raise InputError(f"the table has no rows: column '{y}' needs at least one observation")
         numbers = {name: _numeric(df[name]) for name in wanted if name != group}
@@ -192,6 +194,13 @@ class GroupedData:
             x_name="x" if x is None else x,
             group_name=group,
             units=units or {},
+        )
+
+    def __repr__(self) -> str:
+        by = f" by {self.x_name}" if self.x is not None else ""
+        return (
+            f"GroupedData({self.n_observations} observations of {self.y_name}{by}, "
+            f"{self.n_groups} groups: {self.group_name})"
         )
 
     @property

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from hbutils.priors import LKJ, ScalePrior
 
     Array = NDArray[np.float64]
+    # coordinates, (K,) each, to log density (K,) and what was computed along with it
+    _LogDensity = Callable[[list[Array]], tuple[Array, list[Array]]]
 
 __all__ = [
     "ConditionalPosterior",
@@ -202,7 +204,8 @@ def _adj(m: Array) -> Array:
 
 def _times(m: Array, v: Array) -> Array:
     return np.stack(
-        [m[..., 0] * v[..., 0] + m[..., 1] * v[..., 1], m[..., 1] * v[..., 0] + m[..., 2] * v[..., 1]], axis=-1
+        [m[..., 0] * v[..., 0] + m[..., 1] * v[..., 1], m[..., 1] * v[..., 0] + m[..., 2] * v[..., 1]],
+        axis=-1,
     )
 
 
@@ -281,7 +284,7 @@ def _hierarchical(designs: _Designs, spread: _Spread, prior: _MeanPrior) -> tupl
 def _group_given(
     lines: _Lines, groups: NDArray | slice, spread: _Spread, mean: Array, cov: Array
 ) -> tuple[Array, Array]:
-    """Mean (K, J, 2) and covariance (K, J, 3) of groups' lines at K nodes, the population's integrated out."""
+    """Mean (K, J, 2) and covariance (K, J, 3) of groups' lines at K nodes, whatever the population's mean."""
     a, det_a, b = lines.a[groups], lines.det_a[groups], lines.b[groups]
     v = spread.sigma[:, None] ** 2
     g, big_d = _information(a, det_a, spread)
@@ -296,7 +299,7 @@ def _group_given(
     return centre, within + between
 
 
-def _own_weight(lines: _Lines, groups: slice, spread: _Spread, predictor: bool) -> Array:
+def _own_weight(lines: _Lines, groups: slice, spread: _Spread, *, predictor: bool) -> Array:
     """Mean eigenvalue (K, J) of the weight matrix S G at K nodes."""
     g, _ = _information(lines.a[groups], lines.det_a[groups], spread)
     cov = spread.cov[:, None]
@@ -337,7 +340,7 @@ class _Correlation:
         return np.tanh(np.pi / 2 * np.sinh(t))
 
     def complement(self, t: Array) -> Array:
-        """sqrt(1 - rho**2)"""
+        """The square root of 1 - rho**2."""
         return 1 / np.cosh(np.pi / 2 * np.sinh(t))
 
     def log_slope(self, t: Array) -> Array:
@@ -379,7 +382,7 @@ def _mesh(axes: Sequence[Array]) -> list[Array]:
 
 
 def _find_grid(
-    log_density: Callable[[list[Array]], tuple[Array, list[Array]]],
+    log_density: _LogDensity,
     starts: Sequence[Array],
     check: Callable[[list[Array], list[Array]], tuple[Array, Array]],
     tolerance: float,
@@ -389,38 +392,20 @@ def _find_grid(
     `check` returns the means and variances (K, M), at the nodes, of the quantities that decide when that is.
     """
 
-    def single(t: Array) -> float:
-        value = log_density([np.array([v]) for v in t])[0][0]
-        return -float(value) if np.isfinite(value) else 1e300
-
-    scouts = _mesh(starts)
-    best = int(np.argmax(log_density(scouts)[0]))
-    first = np.array([t[best] for t in scouts])
-    mode = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-3}).x
-    half = np.full(mode.size, 0.05)
-    top = -single(mode)
-    for k in range(mode.size):  # how far along each axis the density falls by exp(-2): two SDs
-        while half[k] < 50:
-            ends = [mode + np.eye(mode.size)[k] * half[k] * side for side in (-1, 1)]
-            if max(-single(end) for end in ends) < top - 2:
-                break
-            half[k] *= 1.5
-    axes = [np.linspace(m - 3 * h, m + 3 * h, _NODES) for m, h in zip(mode, half, strict=True)]
-
     def evaluate(axes: list[Array]) -> _Grid:
         values, extra = log_density(_mesh(axes))
         return _Grid(axes, values.reshape([axis.size for axis in axes]), extra, np.inf)
 
+    grid = evaluate(_first_axes(log_density, starts))
     while True:
-        grid = evaluate(axes)
-        fitted = [_fit_axis(axis, grid.log_marginal(k)) for k, axis in enumerate(axes)]
-        if all(new is old for new, old in zip(fitted, axes, strict=True)):
+        axes = [_fit_axis(axis, grid.log_marginal(k)) for k, axis in enumerate(grid.axes)]
+        if all(new is old for new, old in zip(axes, grid.axes, strict=True)):
             break
-        axes = fitted
         if max(np.abs(axis).max() for axis in axes) > _FAR:
             raise HbutilsError(
                 "the posterior has no end in sight: a prior is too vague for so little data; give it a scale"
             )
+        grid = evaluate(axes)
 
     while True:
         errors = _axis_errors(grid, *check(_mesh(grid.axes), grid.extra))
@@ -429,6 +414,28 @@ def _find_grid(
         if not poor.any() or np.prod(sizes) > _MOST_NODES:
             return _Grid(grid.axes, grid.log_density, grid.extra, float(errors.max()))
         grid = evaluate([np.linspace(axis[0], axis[-1], n) for axis, n in zip(grid.axes, sizes, strict=True)])
+
+
+def _first_axes(log_density: _LogDensity, starts: Sequence[Array]) -> list[Array]:
+    """Axes of about six SDs' half-width around the mode."""
+
+    def single(t: Array) -> float:
+        value = log_density([np.array([v]) for v in t])[0][0]
+        return -float(value) if np.isfinite(value) else 1e300
+
+    scouts = _mesh(starts)
+    best = int(np.argmax(log_density(scouts)[0]))
+    first = np.array([t[best] for t in scouts])
+    found = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-3})
+    axes = []
+    for direction, middle in zip(np.eye(first.size), found.x, strict=True):
+        half = 0.05  # grows till the density has fallen by exp(-2) on both sides: about two SDs
+        while (
+            half < _FAR and min(single(found.x + side * half * direction) for side in (-1, 1)) < found.fun + 2
+        ):
+            half *= 1.5
+        axes.append(np.linspace(middle - 3 * half, middle + 3 * half, _NODES))
+    return axes
 
 
 def _finer(size: int) -> int:
@@ -455,7 +462,8 @@ def _axis_errors(grid: _Grid, means: Array, variances: Array) -> Array:
     """Estimated error of means and SDs, in SDs, that comes of each axis's step.
 
     With every second node left out they move by about the error of a rule of twice the step, of which
-    this one's is the square (Trefethen and Weideman 2014, section 5). quantities have `means` and `variances` (K, M) at the nodes.
+    this one's is the square (Trefethen and Weideman 2014, section 5). The quantities have `means` and
+    `variances` (K, M) at the nodes.
     """
     shape = grid.log_density.shape
     parts = [part.reshape(*shape, -1) for part in (grid.weights, means, variances)]
@@ -547,7 +555,7 @@ class _Axis:
 
     def quantile(self, q: float) -> float:
         t, _, cdf = self._fine
-        return float(self.coordinate.value(np.interp(q, cdf, t)))
+        return float(self.coordinate.value(np.atleast_1d(np.interp(q, cdf, t)))[0])
 
     def marginal(self, points: int) -> Marginal:
         t, density, cdf = self._fine
@@ -563,7 +571,9 @@ class _Axis:
 
 def _table(rows: dict[str, _Mixture | _Axis]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(
-        {name: quantity.row() for name, quantity in rows.items()}, orient="index", columns=["mean", "sd", *QUANTILES]
+        {name: quantity.row() for name, quantity in rows.items()},
+        orient="index",
+        columns=["mean", "sd", *QUANTILES],
     )
 
 
@@ -590,10 +600,10 @@ def _predictions(
     weights: Array, mean: Array, cov: Array, noise: Array | float, x: Array, index: pd.Index
 ) -> pd.DataFrame:
     """Mixture over nodes of normal predictions at x, from lines (K, 2) with covariance (K, 3)."""
-    rows = {}
+    rows: dict[str, _Mixture | _Axis] = {}
     for i, value in enumerate(x):
         variance = cov[:, 0] + 2 * value * cov[:, 1] + value**2 * cov[:, 2] + noise
-        rows[i] = _Mixture(weights, mean[:, 0] + value * mean[:, 1], np.sqrt(variance))
+        rows[str(i)] = _Mixture(weights, mean[:, 0] + value * mean[:, 1], np.sqrt(variance))
     return _table(rows).set_axis(index)
 
 
@@ -626,6 +636,9 @@ class ExactPosterior:
     _spread: _Spread
     _mean: Array
     _cov: Array
+
+    def __repr__(self) -> str:
+        return f"ExactPosterior({', '.join(self.names)}; {self.data!r}; {self.nodes} nodes, error {self.error:.0e})"
 
     @property
     def names(self) -> list[str]:
@@ -673,7 +686,9 @@ class ExactPosterior:
             parts.append(np.stack([average, np.sqrt(variance)], axis=-1).reshape(-1, 4))
         columns = ["alpha_mean", "alpha_sd", "beta_mean", "beta_sd"]
         table = pd.DataFrame(
-            np.concatenate(parts), index=pd.Index(self.data.labels, name=self.data.group_name), columns=columns
+            np.concatenate(parts),
+            index=pd.Index(self.data.labels, name=self.data.group_name),
+            columns=columns,
         )
         return table if self.data.x is not None else table[columns[:2]]
 
@@ -686,7 +701,9 @@ class ExactPosterior:
         parts = []
         step = max(1, _BLOCK // self._weights.size)
         for start in range(0, self.data.n_groups, step):
-            own = _own_weight(self._lines, slice(start, start + step), self._spread, self.data.x is not None)
+            own = _own_weight(
+                self._lines, slice(start, start + step), self._spread, predictor=self.data.x is not None
+            )
             parts.append(self._weights @ own)
         return pd.Series(np.concatenate(parts), index=pd.Index(self.data.labels, name=self.data.group_name))
 
@@ -879,6 +896,9 @@ class ConditionalPosterior:
     _group_cov: Array
     _weights: Array
 
+    def __repr__(self) -> str:
+        return f"ConditionalPosterior({self.data!r}; log likelihood {self.log_likelihood:.6g})"
+
     def summary(self) -> pd.DataFrame:
         """Mean and SD of the population's mean intercept and slope, one a row."""
         table = pd.DataFrame(
@@ -935,8 +955,12 @@ def conditional_posterior(
         If there is only one group or an SD or `rho` is out of range.
     """
     data.check_hierarchical(correlated=rho != 0)
-    if not (np.isfinite([sigma_alpha, sigma_beta, sigma]).all() and min(sigma_alpha, sigma_beta) >= 0 < sigma):
-        raise InputError("sigma_alpha and sigma_beta must be 0 or more, sigma positive, and all of them finite")
+    if not (
+        np.isfinite([sigma_alpha, sigma_beta, sigma]).all() and min(sigma_alpha, sigma_beta) >= 0 < sigma
+    ):
+        raise InputError(
+            "sigma_alpha and sigma_beta must be 0 or more, sigma positive, and all of them finite"
+        )
     if not -1 < rho < 1:
         raise InputError(f"rho must lie between -1 and 1, not {rho}")
     lines = _Lines.of(data)
@@ -960,7 +984,7 @@ def conditional_posterior(
         _cov=lines.outward_cov(cov)[0],
         _group_mean=lines.outward(group_mean)[0],
         _group_cov=lines.outward_cov(group_cov)[0],
-        _weights=_own_weight(lines, slice(None), spread, data.x is not None)[0],
+        _weights=_own_weight(lines, slice(None), spread, predictor=data.x is not None)[0],
     )
 
 
@@ -980,6 +1004,9 @@ class ExactLines:
     _mean: Array  # (J, K, 2)
     _cov: Array  # (J, K, 3)
     _coordinates: list[_Positive]
+
+    def __repr__(self) -> str:
+        return f"ExactLines({'pooled' if self.pooled else 'unpooled'}; {self.data!r})"
 
     @property
     def names(self) -> list[str]:

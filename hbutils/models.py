@@ -7,7 +7,7 @@ Chapters 3 to 5 write each model out; a test holds theirs and these to the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pymc as pm
 
@@ -33,26 +33,27 @@ __all__ = ["partial_pooling", "pooled", "unpooled"]
 def _normal(name: str, prior: Normal, dims: str | None = None) -> TensorVariable:
     if prior.flat:
         return pm.Flat(name, dims=dims)
-    return pm.Normal(name, prior.mean, prior.sd, dims=dims)
+    # As floats: PyTensor takes the logarithm of a small integer in single precision.
+    return pm.Normal(name, float(prior.mean), float(prior.sd), dims=dims)
 
 
 def _scale(name: str, prior: ScalePrior, dims: str | None = None) -> TensorVariable:
     """A standard deviation under its prior."""
     match prior:
         case HalfNormal(scale):
-            return pm.HalfNormal(name, scale, dims=dims)
+            return pm.HalfNormal(name, float(scale), dims=dims)
         case HalfStudentT(nu, scale):
-            return pm.HalfStudentT(name, nu=nu, sigma=scale, dims=dims)
+            return pm.HalfStudentT(name, nu=float(nu), sigma=float(scale), dims=dims)
         case Exponential(scale):
-            return pm.Exponential(name, scale=scale, dims=dims)
+            return pm.Exponential(name, scale=float(scale), dims=dims)
         case GammaPrecision(shape, rate):
-            tau = pm.Gamma(name.replace("sigma", "tau"), alpha=shape, beta=rate, dims=dims)
+            tau = pm.Gamma(name.replace("sigma", "tau"), alpha=float(shape), beta=float(rate), dims=dims)
             return pm.Deterministic(name, tau**-0.5, dims=dims)
 
 
 def _correlation(name: str, prior: LKJ) -> TensorVariable:
     """LKJ in two dimensions: twice a Beta less one, which compiles in a fraction of the time."""
-    half = pm.Beta(f"{name}_beta", prior.eta, prior.eta)
+    half = pm.Beta(f"{name}_beta", float(prior.eta), float(prior.eta))
     return pm.Deterministic(name, 2 * half - 1)
 
 
@@ -60,7 +61,9 @@ def _new_model(data: GroupedData) -> pm.Model:
     return pm.Model(coords={data.group_name: list(data.labels), "observation": range(data.n_observations)})
 
 
-def _outcome(data: GroupedData, alpha: Any, beta: Any, sigma: Any) -> None:
+def _outcome(
+    data: GroupedData, alpha: TensorVariable, beta: TensorVariable | None, sigma: TensorVariable
+) -> None:
     """The likelihood, given each observation's intercept and slope."""
     mean = alpha if data.x is None else alpha + beta * pm.Data(data.x_name, data.x, dims="observation")
     pm.Normal(data.y_name, mean, sigma, observed=data.y, dims="observation")
@@ -164,16 +167,20 @@ def partial_pooling(
                 # Slopes given intercepts: the second row of the Cholesky factor of the correlation
                 rho = _correlation("rho", priors.rho)
                 z = (alpha - mu_alpha) / sigma_alpha if centred else z_alpha
-                centre, spread = centre + rho * spread * z, spread * cast("Any", 1 - rho**2) ** 0.5
+                centre, spread = centre + rho * spread * z, spread * (1 - rho**2) ** 0.5
             beta, _ = draw("beta", centre, spread, dim)
         _outcome(data, alpha[group], None if beta is None else beta[group], _scale("sigma", priors.sigma))
     return model
 
 
-def _centred(name: str, centre: Any, spread: Any, dim: str) -> tuple[Any, Any]:
+def _centred(
+    name: str, centre: TensorVariable, spread: TensorVariable, dim: str
+) -> tuple[TensorVariable, None]:
     return pm.Normal(name, centre, spread, dims=dim), None
 
 
-def _non_centred(name: str, centre: Any, spread: Any, dim: str) -> tuple[Any, Any]:
+def _non_centred(
+    name: str, centre: TensorVariable, spread: TensorVariable, dim: str
+) -> tuple[TensorVariable, TensorVariable]:
     z = pm.Normal(f"z_{name}", 0, 1, dims=dim)
     return pm.Deterministic(name, centre + spread * z, dims=dim), z

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from hbutils.data import GroupedData
     from hbutils.exact import Marginal
 
-__all__ = ["arrows", "density", "forest", "group_means", "model_graph", "panel", "panels", "population_ellipses"]
+__all__ = [
+    "arrows",
+    "density",
+    "forest",
+    "group_means",
+    "model_graph",
+    "panel",
+    "panels",
+    "population_ellipses",
+]
 
 NAMES = {"pooled": "pooled", "unpooled": "unpooled", "partial": "partial pooling", "population": "population"}
 
@@ -30,8 +39,9 @@ NAMES = {"pooled": "pooled", "unpooled": "unpooled", "partial": "partial pooling
 def _coefficients(table: pd.DataFrame, label: str) -> tuple[float, float]:
     """A group's intercept and slope, from a table of estimates or of posterior means."""
     suffix = "_mean" if "alpha_mean" in table else ""
-    row = table.loc[label]
-    return float(row[f"alpha{suffix}"]), float(row.get(f"beta{suffix}", 0.0))
+    alpha = table[f"alpha{suffix}"].loc[label]
+    beta = table[f"beta{suffix}"].loc[label] if f"beta{suffix}" in table else 0.0
+    return float(alpha), float(beta)
 
 
 def panel(ax: Axes, data: GroupedData, label: str, lines: dict[str, pd.DataFrame] | None = None) -> Axes:
@@ -57,7 +67,7 @@ def panel(ax: Axes, data: GroupedData, label: str, lines: dict[str, pd.DataFrame
     for strategy, table in (lines or {}).items():
         alpha, beta = _coefficients(table, label)
         ax.plot(ends, alpha + beta * ends, label=NAMES[strategy], linewidth=1.8, **line_style(strategy))
-    ax.set_title(label, fontsize=9.5, pad=2)
+    ax.set_title(label, loc="left", fontsize=9.5, pad=2)
     return ax
 
 
@@ -129,7 +139,7 @@ def density(
         low, high = exact.grid[[0, -1]]
         ax.hist(
             np.ravel(draws),
-            bins=np.linspace(low, high, 60),
+            bins=list(np.linspace(low, high, 60)),
             density=True,
             color=PALETTE[strategy],
             alpha=0.25,
@@ -197,7 +207,9 @@ def group_means(ax: Axes, data: GroupedData, means: pd.DataFrame, strategy: str)
     else:
         ax.plot(at, values, markersize=7, markeredgewidth=1.6, **marker_style(strategy))
     if "alpha_sd" in means and strategy != "pooled":
-        ax.errorbar(at, values, yerr=1.96 * means["alpha_sd"], fmt="none", ecolor=PALETTE[strategy], linewidth=1.4)
+        ax.errorbar(
+            at, values, yerr=1.96 * means["alpha_sd"], fmt="none", ecolor=PALETTE[strategy], linewidth=1.4
+        )
     ax.set_xticks(at, data.labels, rotation=90 if data.n_groups > 8 else 0)
     ax.set_xlabel(data.group_name)
     ax.set_ylabel(data.axis_label("y"))
@@ -251,10 +263,12 @@ def arrows(ax: Axes, table: pd.DataFrame) -> Axes:
     table : DataFrame
         From :func:`hbutils.shrinkage_table`, with a predictor.
     """
-    for row in table.dropna().itertuples():
-        start, end = (row.alpha_unpooled, row.beta_unpooled), (row.alpha, row.beta)
+    columns = ["alpha_unpooled", "beta_unpooled", "alpha", "beta"]
+    for a0, b0, a1, b1 in table[columns].dropna().to_numpy(float):
         ax.add_patch(
-            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, color=DATA, linewidth=0.9, shrinkA=3)
+            FancyArrowPatch(
+                (a0, b0), (a1, b1), arrowstyle="-|>", mutation_scale=8, color=DATA, linewidth=0.9, shrinkA=3
+            )
         )
     ax.plot(table["alpha_unpooled"], table["beta_unpooled"], label="unpooled", **marker_style("unpooled"))
     ax.plot(table["alpha"], table["beta"], label="partial pooling", **marker_style("partial"))
@@ -296,7 +310,11 @@ def model_graph(ax: Axes, model: pm.Model) -> Axes:
             bbox={"boxstyle": box, "facecolor": face, "edgecolor": PALETTE["population"], "linewidth": 1.0},
         )  # fmt: skip
     for dim in dict.fromkeys(d for d in dims.values() if d):
-        _plate(ax, np.array([position[n] for n in parents if dims[n] == dim]), f"{dim} × {len(model.coords[dim])}")
+        _plate(
+            ax,
+            np.array([position[n] for n in parents if dims[n] == dim]),
+            f"{dim} × {len(model.coords[dim])}",
+        )
     ax.set_axis_off()
     ax.set_xlim(-0.9, 0.9)
     ax.set_ylim(-0.6, max(level.values()) + 0.5)
@@ -305,7 +323,9 @@ def model_graph(ax: Axes, model: pm.Model) -> Axes:
 
 def _levels(parents: dict[str, set[str]], observed: set[str], data: set[str]) -> dict[str, int]:
     """Height of each node above what is observed: its longest way down. Data stand beside it."""
-    children: dict[str, set[str]] = {name: {n for n, above in parents.items() if name in above} for name in parents}
+    children: dict[str, set[str]] = {
+        name: {n for n, above in parents.items() if name in above} for name in parents
+    }
 
     def height(name: str) -> int:
         if name in observed or name in data:
@@ -317,7 +337,7 @@ def _levels(parents: dict[str, set[str]], observed: set[str], data: set[str]) ->
 
 def _layout(level: dict[str, int], dims: dict[str, str], data: set[str]) -> dict[str, tuple[float, float]]:
     """Nodes of a level side by side, those of one frame together, in the model's order."""
-    position = {}
+    position: dict[str, tuple[float, float]] = {}
     for height in set(level.values()):
         names = [name for name in level if level[name] == height]
         names.sort(key=lambda name: (name in data, not dims[name]))
@@ -327,11 +347,13 @@ def _layout(level: dict[str, int], dims: dict[str, str], data: set[str]) -> dict
 
 
 def _plate(ax: Axes, nodes: NDArray[np.float64], text: str) -> None:
-    low, high = nodes.min(axis=0) - [0.2, 0.32], nodes.max(axis=0) + [0.2, 0.32]
+    margin = np.array([0.2, 0.32])
+    low, high = nodes.min(axis=0) - margin, nodes.max(axis=0) + margin
+    width, height = high - low
     ax.add_patch(
         FancyBboxPatch(
-            tuple(low), *(high - low), boxstyle="round,pad=0,rounding_size=0.05", fill=False,
-            edgecolor=DATA, linewidth=0.9,
+            (low[0], low[1]), width, height,
+            boxstyle="round,pad=0,rounding_size=0.05", fill=False, edgecolor=DATA, linewidth=0.9,
         )
     )  # fmt: skip
     ax.text(high[0] - 0.02, low[1] + 0.04, text, ha="right", va="bottom", fontsize=8.5, color=DATA)

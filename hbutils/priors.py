@@ -123,9 +123,7 @@ class GammaPrecision:
         """Log density on the SD scale, the factor ``2 / sd**3`` of the change of variable included."""
         sd = np.asarray(sd, dtype=float)
         with np.errstate(divide="ignore", invalid="ignore"):
-            density = (
-                stats.gamma.logpdf(sd**-2, self.shape, scale=1 / self.rate) + np.log(2) - 3 * np.log(sd)
-            )
+            density = stats.gamma.logpdf(sd**-2, self.shape, scale=1 / self.rate) + np.log(2) - 3 * np.log(sd)
         return np.where(sd > 0, density, -np.inf)
 
     def ppf(self, q: ArrayLike) -> NDArray[np.float64]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import arviz as az
-import nutpie
 import numpy as np
+import nutpie
 import pandas as pd
 
 from hbutils.data import HbutilsError
@@ -24,7 +24,7 @@ ESS_PER_CHAIN = 100  # the same
 BFMI_MIN = 0.3  # Betancourt (2016)
 
 
-class NotConverged(HbutilsError, RuntimeError):
+class NotConverged(HbutilsError, RuntimeError):  # noqa: N818 - what it says is the point
     """Chains that cannot be trusted. ``.fit`` holds them, ``.table`` the diagnostics."""
 
     def __init__(self, message: str, fit: xr.DataTree, table: pd.DataFrame) -> None:
@@ -100,12 +100,11 @@ def sample(
 
 
 def _complaint(failed: pd.DataFrame) -> str:
-    reasons = [
-        f"{name} {row.worst:.4g} in {row.where}, limit {row.limit:g}: {_ADVICE[name]}"
-        if row.where
-        else f"{name} {row.worst:.4g}, limit {row.limit:g}: {_ADVICE[name]}"
-        for name, row in zip(failed.index, failed.itertuples(), strict=True)
-    ]
+    reasons = []
+    for check, row in failed.to_dict("index").items():
+        name = str(check)
+        place = f" in {row['where']}" if row["where"] else ""
+        reasons.append(f"{name} {row['worst']:.4g}{place}, limit {row['limit']:g}: {_ADVICE[name]}")
     return "the chains have not converged (" + "; ".join(reasons) + "); check=False returns them all the same"
 
 
@@ -119,7 +118,7 @@ def _extreme(values: xr.Dataset, *, largest: bool) -> tuple[float, str]:
         if score[i] > worst:
             position = np.unravel_index(i, array.shape)
             labels = [str(array[d].to_numpy()[p]) for d, p in zip(array.dims, position, strict=True)]
-            worst, where = score[i], f"{name}[{', '.join(labels)}]" if labels else str(name)
+            worst, where = score[i], f"{name!s}[{', '.join(labels)}]" if labels else str(name)
             value = float(flat[i])
     return value, where
 
@@ -146,9 +145,10 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     ess_min = ESS_PER_CHAIN * posterior.sizes["chain"]
     stats = fit["sample_stats"]
     bfmi = np.asarray(az.bfmi(fit)["energy"])
-    rhat = _extreme(az.rhat(posterior), largest=True)
-    bulk = _extreme(az.ess(posterior, method="bulk"), largest=False)
-    tail = _extreme(az.ess(posterior, method="tail"), largest=False)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that never moves: NaN, and so failed
+        rhat = _extreme(az.rhat(posterior), largest=True)
+        bulk = _extreme(az.ess(posterior, method="bulk"), largest=False)
+        tail = _extreme(az.ess(posterior, method="tail"), largest=False)
     rows = {
         "divergences": (float(stats["diverging"].sum()), "", 0.0, "at most"),
         "largest R-hat": (*rhat, RHAT_MAX, "at most"),
@@ -191,8 +191,9 @@ def agreement(fit: xr.DataTree, exact: ExactPosterior | ExactLines) -> pd.DataFr
             reference = pd.concat([reference, rows[~rows.index.isin(reference.index)]])
     posterior = fit["posterior"].to_dataset()
     table = pd.DataFrame(index=reference.index)
-    for part in ("mean", "sd"):
-        table[f"sampled_{part}"] = _rows(getattr(posterior, {"mean": "mean", "sd": "std"}[part])(("chain", "draw")))
+    sampled = {"mean": posterior.mean(("chain", "draw")), "sd": posterior.std(("chain", "draw"))}
+    for part, values in sampled.items():
+        table[f"sampled_{part}"] = _rows(values)
         table[f"exact_{part}"] = reference[part]
         error = _rows(az.mcse(posterior, method=part))
         table[f"{part}_distance"] = (table[f"sampled_{part}"] - table[f"exact_{part}"]) / error

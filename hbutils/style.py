@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.style
 
 __all__ = ["DATA", "PALETTE", "line_style", "marker_style", "use_style"]
 
@@ -29,10 +30,11 @@ _MARKERS = {"population": "*", "unpooled": "o", "partial": "D", "pooled": "s"}
 def use_style() -> None:
     """Apply the house style to every figure drawn from now on, crisp on high-density screens."""
     mpl.style.use(STYLE_FILE)
-    if "matplotlib_inline" in sys.modules:
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats  # noqa: PLC0415 - notebooks only
 
-        set_matplotlib_formats("retina")
+        set_matplotlib_formats("retina")  # type: ignore[no-untyped-call]
 
 
 def line_style(strategy: str) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""NUTS held to the exact posteriors, and refusal of chains that have not converged."""
+
+import numpy as np
+import pymc as pm
+import pytest
+import xarray as xr
+
+import hbutils as hb
+
+DATA = hb.load_sleepstudy()
+PRIORS = hb.Priors.for_sleepstudy()
+SEED = 8927
+POPULATION = ["mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma"]
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_nuts_agrees_with_the_exact_posterior_of_population_and_subjects(centred):
+    fit = hb.sample(hb.partial_pooling(DATA, PRIORS, centred=centred), seed=SEED)
+    table = hb.agreement(fit, hb.exact_posterior(DATA, PRIORS))
+    assert list(table.index[:5]) == POPULATION
+    assert len(table) == 5 + 36
+    assert table["mean_distance"].abs().max() < 4
+    # SDs of the population's quantities; some subjects' tails are too long for theirs to settle in 4000 draws
+    assert table.loc[POPULATION, "sd_distance"].abs().max() < 4
+
+
+def test_nuts_agrees_with_the_exact_correlated_posterior():
+    fit = hb.sample(hb.partial_pooling(DATA, PRIORS, correlated=True), seed=SEED)
+    table = hb.agreement(fit, hb.exact_posterior(DATA, PRIORS, correlated=True))
+    assert "rho" in table.index
+    assert len(table) == 6 + 36
+    assert table["mean_distance"].abs().max() < 4
+    assert table.loc["rho", "sd_distance"] == pytest.approx(0, abs=4)
+
+
+def test_nuts_agrees_with_the_exact_pooled_posterior():
+    table = hb.agreement(hb.sample(hb.pooled(DATA, PRIORS), seed=SEED), hb.exact_pooled(DATA, PRIORS))
+    assert list(table.index) == ["alpha", "beta", "sigma"]
+    assert table[["mean_distance", "sd_distance"]].abs().to_numpy().max() < 4
+
+
+def test_nuts_agrees_with_the_exact_unpooled_posteriors():
+    table = hb.agreement(hb.sample(hb.unpooled(DATA, PRIORS), seed=SEED), hb.exact_unpooled(DATA, PRIORS))
+    assert len(table) == 3 * 18
+    assert table["mean_distance"].abs().max() < 4
+
+
+def chains(**shifts: float) -> xr.DataTree:
+    """Four chains of white noise; `shifts` moves the last chain of a variable."""
+    rng = np.random.default_rng(SEED)
+    posterior = {name: (("chain", "draw"), rng.standard_normal((4, 1000))) for name in ("calm", *shifts)}
+    for name, shift in shifts.items():
+        posterior[name][1][3] += shift
+    stats = {
+        "diverging": (("chain", "draw"), np.zeros((4, 1000), dtype=bool)),
+        "energy": (("chain", "draw"), rng.standard_normal((4, 1000))),
+    }
+    return xr.DataTree.from_dict({"posterior": xr.Dataset(posterior), "sample_stats": xr.Dataset(stats)})
+
+
+def test_white_noise_passes_every_check():
+    assert hb.diagnostics(chains())["passed"].all()
+
+
+def test_a_chain_that_lives_elsewhere_fails_and_is_named():
+    table = hb.diagnostics(chains(shifted=3.0))
+    assert not table.loc["largest R-hat", "passed"]
+    assert table.loc["largest R-hat", "where"] == "shifted"
+    assert not table.loc["smallest bulk ESS", "passed"]
+
+
+def test_a_stuck_quantity_fails():
+    fit = chains(stuck=0.0)
+    fit["posterior"]["stuck"][:] = 1.0
+    table = hb.diagnostics(fit)
+    assert not table.loc["largest R-hat", "passed"]
+    assert table.loc["largest R-hat", "where"] == "stuck"
+
+
+def test_one_divergence_is_one_too_many():
+    fit = chains()
+    fit["sample_stats"]["diverging"][2, 10] = True
+    table = hb.diagnostics(fit)
+    assert table.loc["divergences", "worst"] == 1
+    assert not table.loc["divergences", "passed"]
+
+
+def test_slow_energy_fails():
+    fit = chains()
+    fit["sample_stats"]["energy"][1] = np.cumsum(np.random.default_rng(SEED).standard_normal(1000))
+    table = hb.diagnostics(fit)
+    assert not table.loc["smallest E-BFMI", "passed"]
+    assert table.loc["smallest E-BFMI", "where"] == "chain 1"
+
+
+@pytest.fixture(scope="module")
+def funnel() -> pm.Model:
+    """Neal's funnel, centred: NUTS cannot get down its neck."""
+    with pm.Model() as model:
+        log_sd = pm.Normal("log_sd", 0, 3)
+        pm.Normal("x", 0, pm.math.exp(log_sd), shape=9)
+    return model
+
+
+def test_an_unconverged_fit_is_refused_and_the_error_says_what_failed(funnel):
+    with pytest.raises(hb.NotConverged, match=r"have not converged .*: try .*check=False") as caught:
+        hb.sample(funnel, seed=SEED, draws=300, tune=300)
+    assert isinstance(caught.value, hb.HbutilsError)
+    failed = caught.value.table.query("~passed")
+    assert len(failed) > 0
+    assert all(name in str(caught.value) for name in failed.index)
+    assert caught.value.fit["posterior"].sizes["draw"] == 300
+
+
+def test_an_unconverged_fit_is_returned_when_asked_for(funnel):
+    fit = hb.sample(funnel, seed=SEED, draws=300, tune=300, check=False)
+    assert not hb.diagnostics(fit)["passed"].all()
+
+
+def test_the_same_seed_gives_the_same_draws():
+    model = hb.pooled(DATA, PRIORS)
+    one, two = (hb.sample(model, seed=SEED, draws=200, check=False)["posterior"]["beta"] for _ in range(2))
+    np.testing.assert_array_equal(one, two)
