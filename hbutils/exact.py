@@ -638,7 +638,8 @@ class ExactPosterior:
     _cov: Array
 
     def __repr__(self) -> str:
-        return f"ExactPosterior({', '.join(self.names)}; {self.data!r}; {self.nodes} nodes, error {self.error:.0e})"
+        names = ", ".join(self.names)
+        return f"ExactPosterior({names}; {self.data!r}; {self.nodes} nodes, error {self.error:.0e})"
 
     @property
     def names(self) -> list[str]:
