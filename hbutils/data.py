@@ -17,6 +17,7 @@ __all__ = [
     "HbutilsError",
     "InputError",
     "load_drivers",
+    "load_drivers_truth",
     "load_hospitals",
     "load_schools",
     "load_sleepstudy",
@@ -41,9 +42,19 @@ def _listed(items: ArrayLike) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _frozen(values: ArrayLike, dtype: type) -> NDArray:
-    """Copy into an array that nobody can write to."""
-    array: NDArray = np.array(values, dtype=dtype)
+def _frozen(values: ArrayLike, dtype: type, name: str) -> NDArray:
+    """Copy into an array that nobody can write to, or say which column is at fault."""
+    try:
+        array: NDArray = np.array(values, dtype=dtype)
+        whole = np.array_equal(array, np.asarray(values)) if dtype is np.int64 else True
+    except (TypeError, ValueError):
+        raise InputError(f"column '{name}' is not numeric: numbers are needed") from None
+    if not whole:
+        raise InputError(f"column '{name}' must hold whole numbers: the positions of group names")
+    if array.ndim != 1:
+        raise InputError(
+            f"column '{name}' has {array.ndim} dimensions: a list with one value a row is needed"
+        )
     array.setflags(write=False)
     return array
 
@@ -68,6 +79,8 @@ class GroupedData:
         What the columns are called. `group_name` is also the name of the dimension in the models.
     units : dict, optional
         Unit of each column that has one, such as ``{"reaction_ms": "ms"}``.
+    titles : dict, optional
+        What an axis calls a column whose name will not do, such as ``{"reaction_ms": "reaction time"}``.
 
     Raises
     ------
@@ -84,18 +97,20 @@ class GroupedData:
     x_name: str = "x"
     group_name: str = "group"
     units: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "y", _frozen(self.y, float))
-        object.__setattr__(self, "group", _frozen(self.group, np.int64))
+        object.__setattr__(self, "y", _frozen(self.y, float, self.y_name))
+        object.__setattr__(self, "group", _frozen(self.group, np.int64, self.group_name))
         object.__setattr__(self, "labels", tuple(str(label) for label in self.labels))
         object.__setattr__(self, "units", dict(self.units))
+        object.__setattr__(self, "titles", dict(self.titles))
         if self.x is not None:
-            object.__setattr__(self, "x", _frozen(self.x, float))
+            object.__setattr__(self, "x", _frozen(self.x, float, self.x_name))
         self._check()
 
     def _check(self) -> None:
-        if self.y.ndim != 1 or self.y.size == 0:
+        if self.y.size == 0:
             raise InputError(f"column '{self.y_name}' has no rows: at least one observation is needed")
         columns = {self.y_name: self.y, self.group_name: self.group}
         if self.x is not None:
@@ -140,6 +155,7 @@ class GroupedData:
         group: str,
         x: str | None = None,
         units: dict[str, str] | None = None,
+        titles: dict[str, str] | None = None,
     ) -> GroupedData:
         """Take columns of a data frame, which is left as it was.
 
@@ -151,6 +167,8 @@ class GroupedData:
             Names of the outcome's, the group's and, if there is one, the predictor's column.
         units : dict, optional
             Unit of each column that has one.
+        titles : dict, optional
+            What an axis calls a column whose name will not do.
 
         Returns
         -------
@@ -194,6 +212,7 @@ class GroupedData:
             x_name="x" if x is None else x,
             group_name=group,
             units=units or {},
+            titles=titles or {},
         )
 
     def __repr__(self) -> str:
@@ -322,14 +341,17 @@ class GroupedData:
         """Name and unit of the outcome (``"y"``) or the predictor (``"x"``), for an axis."""
         name = {"y": self.y_name, "x": self.x_name}[which]
         unit = self.units.get(name)
-        words = name.removesuffix(f"_{unit}").replace("_", " ") if unit else name.replace("_", " ")
-        return f"{words} ({unit})" if unit else words
+        title = self.titles.get(name) or (name.removesuffix(f"_{unit}") if unit else name).replace("_", " ")
+        return f"{title} ({unit})" if unit else title
 
 
 def _numeric(column: pd.Series) -> NDArray[np.float64]:
     """A column's values as floats, or an error that names the rows which are not numbers."""
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        raise InputError(f"column '{column.name}' holds {column.dtype} values: a numeric column is needed")
+    dtype, types = column.dtype, pd.api.types
+    if dtype.kind in "bcmMV" or isinstance(dtype, (pd.PeriodDtype, pd.BooleanDtype, pd.IntervalDtype)):
+        raise InputError(f"column '{column.name}' holds {dtype} values: a numeric column is needed")
+    if not types.is_numeric_dtype(dtype):  # numbers written as text will do; true and false will not
+        column = column.astype(object).mask(column.map(types.is_bool).astype(bool), "a truth value")
     values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
     words = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if words.size:
@@ -369,6 +391,7 @@ def load_sleepstudy() -> GroupedData:
         x="day",
         group="subject",
         units={"reaction_ms": "ms"},
+        titles={"reaction_ms": "reaction time"},
     )
 
 
@@ -379,11 +402,26 @@ def load_drivers() -> GroupedData:
     -------
     GroupedData
         `braking_ms` (time from signal to brake, ms) by `driver`; no predictor. Simulated by
-        ``data/make_drivers.py``; the true means stand in ``data/drivers_truth.csv``.
+        ``data/make_drivers.py``; :func:`load_drivers_truth` has the true means.
     """
     return GroupedData.from_frame(
-        _read("drivers"), y="braking_ms", group="driver", units={"braking_ms": "ms"}
+        _read("drivers"),
+        y="braking_ms",
+        group="driver",
+        units={"braking_ms": "ms"},
+        titles={"braking_ms": "braking time"},
     )
+
+
+def load_drivers_truth() -> pd.Series:
+    """True mean braking time of each simulated driver of :func:`load_drivers`, in ms.
+
+    Returns
+    -------
+    Series
+        One value a driver, named by driver, in the order of the data's labels.
+    """
+    return _read("drivers_truth").set_index("driver")["true_mean_ms"]
 
 
 def load_schools() -> GroupedData:

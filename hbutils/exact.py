@@ -26,7 +26,8 @@ Trefethen and Weideman (2014), SIAM Review 56:385-458.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -35,18 +36,16 @@ import pandas as pd
 from scipy import interpolate, optimize, special
 
 from hbutils.data import GroupedData, HbutilsError, InputError
-from hbutils.priors import Normal, Priors
+from hbutils.priors import GammaPrecision, Normal, Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from hbutils.priors import LKJ, ScalePrior
 
     Array = NDArray[np.float64]
-    # coordinates, (K,) each, to log density (K,) and what was computed along with it
-    _LogDensity = Callable[[list[Array]], tuple[Array, list[Array]]]
 
 __all__ = [
     "ConditionalPosterior",
@@ -61,7 +60,10 @@ __all__ = [
 QUANTILES = {"q2.5": 0.025, "q50": 0.5, "q97.5": 0.975}
 _NODES = 19  # nodes a dimension to begin with; odd, so that every second one is a grid as well
 _MOST_NODES = 4_000_000  # nodes in all, beyond which a refinement is not tried
-_EDGE = np.log(1e-8)  # a marginal's log density at the ends of its grid, against its peak
+_EDGE = np.log(1e-9)  # a marginal's log density at the ends of its grid, against its peak
+_MOMENT_EDGE = np.log(1e-7)  # the same for an SD's density times its square, which its variance needs
+_LONGEST = 40.0  # how far an axis goes for the sake of a moment that may be infinite
+_LIGHT = 1e-9  # total weight of the nodes that are dropped once the grid stands
 _FAR = 60.0  # a coordinate beyond which an SD is absurd: exp(60) times what the data resolve
 _BLOCK = 1_000_000  # numbers in one temporary array
 
@@ -259,8 +261,13 @@ def _integrate_mean(g: Array, h: Array, q: Array, prior: _MeanPrior) -> tuple[Ar
     cov = _adj(precision) / det[..., None]
     v = h + prior.linear
     mean = _times(cov, v)
-    log_integral = -0.5 * (q + prior.constant - (v * mean).sum(-1) + np.log(det))
-    return log_integral, mean, cov
+    fit = (v * mean).sum(-1)
+    log_integral = -0.5 * (q + prior.constant - fit + np.log(det))
+    # Where SDs all but vanish the two quadratic forms are huge and cancel. Where rounding, amplified by the
+    # condition of the precision, would show in the result, the node counts for nothing; nor is density there.
+    condition = precision[..., 0] * precision[..., 2] / det
+    trusted = (det > 0) & (np.finfo(float).eps * (np.abs(q) + np.abs(fit)) * condition < 1e-2)
+    return np.where(trusted, log_integral, -np.inf), mean, cov
 
 
 def _hierarchical(designs: _Designs, spread: _Spread, prior: _MeanPrior) -> tuple[Array, Array, Array]:
@@ -355,6 +362,39 @@ class _Correlation:
 _Coordinate = _Positive | _Correlation
 
 
+@dataclass(frozen=True)
+class _Target:
+    """The log density of the SDs (and correlation) in their coordinates, up to a constant."""
+
+    coordinates: dict[str, _Coordinate]
+    lines: _Lines
+    designs: _Designs
+    prior: _MeanPrior
+    predictor: bool
+
+    def spread(self, t: Sequence[Array]) -> _Spread:
+        """The SDs at nodes t, one array (K,) a coordinate."""
+        return _Spread.of(_sds(self.coordinates, dict(zip(self.coordinates, t, strict=True))), self.lines)
+
+    def __call__(self, t: Sequence[Array]) -> tuple[Array, Array, Array]:
+        """Log density (K,), and mean (K, 2) and covariance (K, 3) of the population line."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            log_prior = sum(c.log_prior(at) for c, at in zip(self.coordinates.values(), t, strict=True))
+            log_like, mean, cov = _hierarchical(self.designs, self.spread(t), self.prior)
+            value = log_prior + log_like
+        # In far corners, where SDs all but vanish, rounding leaves no number; nor is there any density.
+        off = ~np.isfinite(value)
+        value[off], mean[off], cov[off] = -np.inf, 0.0, 0.0
+        return value, mean, cov
+
+    def errors(self, grid: _Grid) -> Array:
+        """Estimated error of the grid along each axis."""
+        t = _mesh(grid.axes)
+        part = slice(None) if self.predictor else slice(1)
+        means = np.column_stack([*t, grid.mean[:, part]])
+        return _axis_errors(grid, means, np.column_stack([*np.zeros_like(t), grid.cov[:, ::2][:, part]]))
+
+
 # --- the trapezoidal rule --------------------------------------------------------------------
 
 
@@ -364,7 +404,8 @@ class _Grid:
 
     axes: list[Array]
     log_density: Array  # shape of the grid
-    extra: list[Array]  # arrays (K, ...) computed along with it
+    mean: Array  # (K, 2) of the population line
+    cov: Array  # (K, 3)
     error: float
 
     @property
@@ -381,24 +422,20 @@ def _mesh(axes: Sequence[Array]) -> list[Array]:
     return [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
 
 
-def _find_grid(
-    log_density: _LogDensity,
-    starts: Sequence[Array],
-    check: Callable[[list[Array], list[Array]], tuple[Array, Array]],
-    tolerance: float,
-) -> _Grid:
-    """Lay a grid around the mode, widen it till the edges are empty, refine it till the answer stands.
-
-    `check` returns the means and variances (K, M), at the nodes, of the quantities that decide when that is.
-    """
+def _find_grid(target: _Target, tolerance: float) -> _Grid:
+    """Lay a grid around the mode, widen it till the edges are empty, refine it till the answer stands."""
 
     def evaluate(axes: list[Array]) -> _Grid:
-        values, extra = log_density(_mesh(axes))
-        return _Grid(axes, values.reshape([axis.size for axis in axes]), extra, np.inf)
+        values, mean, cov = target(_mesh(axes))
+        return _Grid(axes, values.reshape([axis.size for axis in axes]), mean, cov, np.inf)
 
-    grid = evaluate(_first_axes(log_density, starts))
+    coordinates = list(target.coordinates.values())
+    grid = evaluate(_first_axes(target))
     while True:
-        axes = [_fit_axis(axis, grid.log_marginal(k)) for k, axis in enumerate(grid.axes)]
+        axes = [
+            _fit_axis(axis, grid.log_marginal(k), coordinate)
+            for k, (axis, coordinate) in enumerate(zip(grid.axes, coordinates, strict=True))
+        ]
         if all(new is old for new, old in zip(axes, grid.axes, strict=True)):
             break
         if max(np.abs(axis).max() for axis in axes) > _FAR:
@@ -408,44 +445,66 @@ def _find_grid(
         grid = evaluate(axes)
 
     while True:
-        errors = _axis_errors(grid, *check(_mesh(grid.axes), grid.extra))
+        errors = target.errors(grid)
+        sizes = np.array([axis.size for axis in grid.axes])
         poor = errors > tolerance
-        sizes = [_finer(axis.size) if bad else axis.size for axis, bad in zip(grid.axes, poor, strict=True)]
-        if not poor.any() or np.prod(sizes) > _MOST_NODES:
-            return _Grid(grid.axes, grid.log_density, grid.extra, float(errors.max()))
-        grid = evaluate([np.linspace(axis[0], axis[-1], n) for axis, n in zip(grid.axes, sizes, strict=True)])
+        if np.prod(np.where(poor, _finer(sizes), sizes)) > _MOST_NODES:
+            poor &= errors == errors.max()  # not all of them: the worst
+        new = np.where(poor, _finer(sizes), sizes)
+        if not poor.any() or np.prod(new) > _MOST_NODES:
+            break
+        grid = evaluate([np.linspace(axis[0], axis[-1], n) for axis, n in zip(grid.axes, new, strict=True)])
+    if errors.max() > 10 * tolerance:
+        warnings.warn(
+            f"the exact posterior is good to {errors.max():.0e} posterior SDs only: "
+            f"its {grid.weights.size} nodes are all that is tried; a tighter prior on the SDs would help",
+            stacklevel=3,
+        )
+    return replace(grid, error=float(errors.max()))
 
 
-def _first_axes(log_density: _LogDensity, starts: Sequence[Array]) -> list[Array]:
+def _first_axes(target: _Target) -> list[Array]:
     """Axes of about six SDs' half-width around the mode."""
 
     def single(t: Array) -> float:
-        value = log_density([np.array([v]) for v in t])[0][0]
+        value = target([np.array([v]) for v in t])[0][0]
         return -float(value) if np.isfinite(value) else 1e300
 
-    scouts = _mesh(starts)
-    best = int(np.argmax(log_density(scouts)[0]))
-    first = np.array([t[best] for t in scouts])
+    scouts = _mesh([coordinate.starts for coordinate in target.coordinates.values()])
+    height = target(scouts)[0]
+    if not np.isfinite(height).any():
+        raise HbutilsError(
+            "the posterior vanishes everywhere it was looked for: check the units of the priors"
+        )
+    first = np.array([t[np.argmax(height)] for t in scouts])
     found = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-3})
     axes = []
     for direction, middle in zip(np.eye(first.size), found.x, strict=True):
         half = 0.05  # grows till the density has fallen by exp(-2) on both sides: about two SDs
-        while (
-            half < _FAR and min(single(found.x + side * half * direction) for side in (-1, 1)) < found.fun + 2
-        ):
+        while half < _FAR:
+            if min(single(found.x + side * half * direction) for side in (-1, 1)) >= found.fun + 2:
+                break
             half *= 1.5
         axes.append(np.linspace(middle - 3 * half, middle + 3 * half, _NODES))
     return axes
 
 
-def _finer(size: int) -> int:
+def _finer(size: NDArray[np.int64]) -> NDArray[np.int64]:
     """Half as many nodes again, an odd number of them."""
     return 2 * (3 * size // 4) + 1
 
 
-def _fit_axis(axis: Array, log_marginal: Array) -> Array:
-    """Lengthen an axis whose ends still carry density, shorten one that is empty over long stretches."""
-    held = np.flatnonzero(log_marginal > log_marginal.max() + _EDGE)
+def _fit_axis(axis: Array, log_marginal: Array, coordinate: _Coordinate) -> Array:
+    """Lengthen an axis whose ends still carry density, shorten one that is empty over long stretches.
+
+    For an SD, what its variance is integrated from must have died away at the right end too; unless
+    that goes on for ever, as under a half-Cauchy prior with two groups, whose variance is infinite.
+    """
+    weighed = log_marginal > log_marginal.max() + _EDGE
+    if isinstance(coordinate, _Positive) and axis[-1] < _LONGEST:
+        moment = log_marginal + 2 * np.log(coordinate.value(axis))
+        weighed |= (moment > moment.max() + _MOMENT_EDGE) & (axis > axis[log_marginal.argmax()])
+    held = np.flatnonzero(weighed)
     step = axis[1] - axis[0]
     low, high = axis[held[0]] - step, axis[held[-1]] + step
     if held[0] == 0:
@@ -483,6 +542,34 @@ def _axis_errors(grid: _Grid, means: Array, variances: Array) -> Array:
     return np.array(errors) ** 2
 
 
+def _light(weights: Array) -> NDArray[np.bool_]:
+    """The nodes that together have less than `_LIGHT` of the weight."""
+    order = np.argsort(weights)
+    light = np.zeros(weights.size, dtype=bool)
+    light[order[np.cumsum(weights[order]) < _LIGHT * weights.sum()]] = True
+    return light
+
+
+def _marginal_axis(target: _Target, grid: _Grid, k: int) -> _Axis:
+    """The marginal along axis k at twice as many nodes: enough to draw it and read quantiles off it.
+
+    Between its nodes a density is known less well than its integral is from them.
+    """
+    axis = grid.axes[k]
+    between = (axis[1:] + axis[:-1]) / 2
+    others = _mesh([other for i, other in enumerate(grid.axes) if i != k])
+    heavy = ~_light(grid.weights.reshape(grid.log_density.shape).sum(axis=k).ravel())
+    t = [np.tile(part[heavy], between.size) for part in others]
+    t.insert(k, np.repeat(between, int(heavy.sum())))
+    values = target(t)[0].reshape(between.size, -1)
+    at_nodes = np.moveaxis(grid.log_density, k, 0).reshape(axis.size, -1)[:, heavy]
+    log_density = np.empty(2 * axis.size - 1)
+    log_density[::2] = special.logsumexp(at_nodes, axis=1)
+    log_density[1::2] = special.logsumexp(values, axis=1)
+    nodes = np.linspace(axis[0], axis[-1], 2 * axis.size - 1)
+    return _Axis(list(target.coordinates.values())[k], nodes, log_density)
+
+
 # --- mixtures of normals: what a marginal is once the SDs are integrated over -------------------
 
 
@@ -511,8 +598,14 @@ class _Mixture:
         return float(self.weights @ special.ndtr((value - self.means) / self.sds))
 
     def quantile(self, q: float) -> float:
-        low, high = (self.means - 9 * self.sds).min(), (self.means + 9 * self.sds).max()
-        return float(optimize.brentq(lambda v: self.cdf(v) - q, low, high, xtol=1e-9 * (high - low)))
+        # A bracket grown from the middle: some component of a heavy-tailed mixture may be absurdly wide.
+        middle = float(np.median(self.means))
+        half = float(np.median(self.sds))
+        while self.cdf(middle - half) > q or self.cdf(middle + half) < q:
+            half *= 2
+        return float(
+            optimize.brentq(lambda v: self.cdf(v) - q, middle - half, middle + half, xtol=1e-10 * half)
+        )
 
     def marginal(self, points: int) -> Marginal:
         grid = np.linspace(self.quantile(5e-5), self.quantile(1 - 5e-5), points)
@@ -543,15 +636,22 @@ class _Axis:
         cdf = interpolate.CubicSpline(t, density).antiderivative()(t)
         return t, density / cdf[-1], np.maximum.accumulate(cdf / cdf[-1])
 
-    def _moment(self, values: Array) -> float:
-        weights = special.softmax(self.log_density)
-        return float(weights @ values)
+    def _power(self, power: int) -> float:
+        """Mean of a power; infinite when what it is integrated from has not died away at the right end."""
+        values = self.coordinate.value(self.t) ** power
+        log_part = self.log_density + np.log(np.abs(values) + 1e-300)
+        if isinstance(self.coordinate, _Positive) and log_part[-1] > log_part.max() + np.log(1e-3):
+            return np.inf
+        return float(special.softmax(self.log_density) @ values)
 
     def mean(self) -> float:
-        return self._moment(self.coordinate.value(self.t))
+        return self._power(1)
 
     def sd(self) -> float:
-        return float(np.sqrt(self._moment((self.coordinate.value(self.t) - self.mean()) ** 2)))
+        if np.isinf(self._power(2)):
+            return np.inf
+        weights = special.softmax(self.log_density)
+        return float(np.sqrt(weights @ (self.coordinate.value(self.t) - self.mean()) ** 2))
 
     def quantile(self, q: float) -> float:
         t, _, cdf = self._fine
@@ -630,12 +730,43 @@ class ExactPosterior:
     priors: Priors
     nodes: int
     error: float
-    _lines: _Lines
-    _axes: dict[str, _Axis]
-    _weights: Array
-    _spread: _Spread
-    _mean: Array
-    _cov: Array
+    _target: _Target
+    _grid: _Grid
+
+    @property
+    def _lines(self) -> _Lines:
+        return self._target.lines
+
+    @cached_property
+    def _heavy(self) -> NDArray[np.bool_]:
+        """The nodes that matter, to the mean or to the variance of a new group."""
+        weights = self._grid.weights
+        variances = self._target.spread(_mesh(self._grid.axes)).cov[:, :: 2 if self._target.predictor else 3]
+        return ~_light(weights * (1 + (variances / (weights @ variances)).sum(axis=1)))
+
+    @cached_property
+    def _weights(self) -> Array:
+        weights = self._grid.weights[self._heavy]
+        return weights / weights.sum()
+
+    @cached_property
+    def _spread(self) -> _Spread:
+        return self._target.spread([t[self._heavy] for t in _mesh(self._grid.axes)])
+
+    @cached_property
+    def _mean(self) -> Array:
+        return self._grid.mean[self._heavy]
+
+    @cached_property
+    def _cov(self) -> Array:
+        return self._grid.cov[self._heavy]
+
+    @cached_property
+    def _axes(self) -> dict[str, _Axis]:
+        return {
+            name: _marginal_axis(self._target, self._grid, k)
+            for k, name in enumerate(self._target.coordinates)
+        }
 
     def __repr__(self) -> str:
         names = ", ".join(self.names)
@@ -646,7 +777,7 @@ class ExactPosterior:
         """Names of the population's quantities, in the order of :meth:`summary`."""
         means = ["mu_alpha"] if self.data.x is None else ["mu_alpha", "mu_beta"]
         order = ["sigma_alpha", "sigma_beta", "rho", "sigma"]
-        return means + [name for name in order if name in self._axes]
+        return means + [name for name in order if name in self._target.coordinates]
 
     def _quantity(self, name: str, group: str | None) -> _Mixture | _Axis:
         if name in ("alpha", "beta") and group is not None:
@@ -654,7 +785,7 @@ class ExactPosterior:
             mean, cov = self._group(np.array([self.data.position(group)]))
             return _Mixture(self._weights, mean[:, 0, part], np.sqrt(cov[:, 0, 2 * part]))
         _known(self.names, name)
-        if name in self._axes:
+        if name in self._target.coordinates:
             return self._axes[name]
         part = ["mu_alpha", "mu_beta"].index(name)
         mean, cov = self._lines.outward(self._mean), self._lines.outward_cov(self._cov)
@@ -784,8 +915,8 @@ def exact_posterior(
     correlated : bool
         Whether intercepts and slopes have a correlation, `rho`.
     tolerance : float
-        The grid is refined until its estimated error is at most this many posterior SDs, or there
-        would be more than four million nodes.
+        The grid is refined until its estimated error is at most this many posterior SDs. If that
+        would take more than four million nodes a warning says how far it got.
 
     Returns
     -------
@@ -794,52 +925,45 @@ def exact_posterior(
     Raises
     ------
     InputError
-        If there is only one group, or `correlated` without a predictor.
+        If there is only one group, `correlated` without a predictor, or no noise in the outcome.
     HbutilsError
         If a prior is so vague that the posterior does not end.
     """
     data.check_hierarchical(correlated=correlated)
     priors = priors or Priors.weakly_informative(data)
     lines = _Lines.of(data)
-    designs = _Designs.of(lines)
-    coordinates = _coordinates(lines, priors, predictor=data.x is not None, correlated=correlated)
-    names = list(coordinates)
-    prior = _population_prior(lines, data, priors)
-
-    def log_density(t: list[Array]) -> tuple[Array, list[Array]]:
-        at = dict(zip(names, t, strict=True))
-        log_prior = sum(coordinates[name].log_prior(values) for name, values in at.items())
-        log_like, mean, cov = _hierarchical(designs, _Spread.of(_sds(coordinates, at), lines), prior)
-        value = log_prior + log_like
-        # In far corners, where SDs all but vanish, rounding leaves no number; nor is there any density.
-        off = ~np.isfinite(value)
-        value[off], mean[off], cov[off] = -np.inf, 0.0, 0.0
-        return value, [mean, cov]
-
-    slopes = 1 if data.x is None else 2
-
-    def check(t: list[Array], extra: list[Array]) -> tuple[Array, Array]:
-        means = np.column_stack([*t, extra[0][:, :slopes]])
-        return means, np.column_stack([*np.zeros_like(t), extra[1][:, ::2][:, :slopes]])
-
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        grid = _find_grid(log_density, [c.starts for c in coordinates.values()], check, tolerance)
-    weights = grid.weights
-    kept = weights > 1e-13 * weights.max()
-    at = {name: t[kept] for name, t in zip(names, _mesh(grid.axes), strict=True)}
-    mean, cov = grid.extra
-    return ExactPosterior(
-        data=data,
-        priors=priors,
-        nodes=weights.size,
-        error=grid.error,
-        _lines=lines,
-        _axes={n: _Axis(coordinates[n], grid.axes[k], grid.log_marginal(k)) for k, n in enumerate(names)},
-        _weights=weights[kept] / weights[kept].sum(),
-        _spread=_Spread.of(_sds(coordinates, at), lines),
-        _mean=mean[kept],
-        _cov=cov[kept],
+    _check_noise(data, lines, priors, lines.rss.sum(keepdims=True))
+    target = _Target(
+        coordinates=_coordinates(lines, priors, predictor=data.x is not None, correlated=correlated),
+        lines=lines,
+        designs=_Designs.of(lines),
+        prior=_population_prior(lines, data, priors),
+        predictor=data.x is not None,
     )
+    grid = _find_grid(target, tolerance)
+    return ExactPosterior(
+        data=data, priors=priors, nodes=grid.log_density.size, error=grid.error, _target=target, _grid=grid
+    )
+
+
+def _check_noise(data: GroupedData, lines: _Lines, priors: Priors, rss: Array) -> None:
+    """Refuse outcomes without noise, under which the density of sigma goes to infinity at zero."""
+    if isinstance(priors.sigma, GammaPrecision):
+        return  # whose density vanishes there faster than anything grows
+    spread = np.abs(data.y - data.y.mean()).max()
+    if spread <= 1e-12 * np.abs(data.y).max():
+        raise InputError(
+            f"column '{data.y_name}' is the same in every row: there is no noise to learn sigma from"
+        )
+    freedom = lines.n - 1 - (lines.det_a > 0) if rss.size > 1 else (lines.n - 1 - (lines.det_a > 0)).sum()
+    exact = (rss <= (1e-12 * spread) ** 2) & (freedom > 0)
+    if exact.any():
+        where = (
+            f" in '{data.group_name}' {', '.join(np.asarray(data.labels)[exact][:5])}" if rss.size > 1 else ""
+        )
+        raise InputError(
+            f"column '{data.y_name}' lies exactly on a line{where}: there is no noise to learn sigma from"
+        )
 
 
 def _population_prior(lines: _Lines, data: GroupedData, priors: Priors) -> _MeanPrior:
@@ -1122,6 +1246,7 @@ def exact_unpooled(data: GroupedData, priors: Priors | None = None) -> ExactLine
 def _exact_lines(
     data: GroupedData, priors: Priors, lines: _Lines, alpha: Normal, beta: Normal, *, pooled: bool
 ) -> ExactLines:
+    _check_noise(data, lines, priors, lines.rss)
     prior = lines.prior(alpha, beta if data.x is not None else Normal(0.0, 1.0))
     freedom = lines.n - (1 if data.x is None else 2)
     noise = np.sqrt(lines.rss / np.maximum(freedom, 1))

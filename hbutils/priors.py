@@ -50,7 +50,7 @@ class Normal:
     @property
     def precision(self) -> float:
         """1 / sd**2; zero for a flat prior."""
-        return self.sd**-2
+        return float(self.sd) ** -2
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class GammaPrecision:
     def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
         """Log density on the SD scale, the factor ``2 / sd**3`` of the change of variable included."""
         sd = np.asarray(sd, dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             density = stats.gamma.logpdf(sd**-2, self.shape, scale=1 / self.rate) + np.log(2) - 3 * np.log(sd)
         return np.where(sd > 0, density, -np.inf)
 
@@ -198,7 +198,7 @@ class Priors:
             If the outcome is the same in every row.
         """
         spread = float(data.y.std())
-        if spread == 0:
+        if np.ptp(data.y) == 0:
             raise InputError(f"column '{data.y_name}' is the same in every row: there is nothing to explain")
         slope, spread_x = 0.0, 1.0
         if data.x is not None:

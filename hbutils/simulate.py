@@ -86,13 +86,19 @@ def simulate(
     InputError
         If a number is out of its range or lengths do not fit.
     """
-    counts = np.broadcast_to(np.asarray(n_observations, dtype=int), (n_groups,))
-    if n_groups < 1 or counts.min() < 1:
-        raise InputError("a simulated study needs at least one group and one observation in each")
+    counts = np.asarray(n_observations)
+    if n_groups < 1 or counts.dtype.kind != "i" or counts.shape not in ((), (n_groups,)) or counts.min() < 1:
+        raise InputError(
+            "n_groups must be at least one, and n_observations a whole number, at least one, for all groups "
+            f"or for each of the {n_groups}"
+        )
+    counts = np.broadcast_to(counts, (n_groups,))
     if min(sigma_alpha, sigma_beta, sigma) < 0 or abs(rho) > 1:
         raise InputError("standard deviations must be 0 or more, and rho between -1 and 1")
-    if x is not None and np.size(x) < counts.max():
-        raise InputError(f"x has {np.size(x)} values, but a group has {counts.max()} observations: give more")
+    if x is not None and (np.ndim(x) != 1 or np.size(x) < counts.max()):
+        raise InputError(
+            f"x has {np.size(x)} values, but a group has {counts.max()} observations: give as many"
+        )
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((2, n_groups))
     alpha = mu_alpha + sigma_alpha * z[0]
@@ -106,7 +112,7 @@ def simulate(
     data = GroupedData(
         y=mean + sigma * rng.standard_normal(group.size),
         group=group,
-        labels=tuple(labels or (f"g{j + 1}" for j in range(n_groups))),
+        labels=tuple(labels) if labels is not None else tuple(f"g{j + 1}" for j in range(n_groups)),
         x=values,
         y_name=y_name,
         x_name=x_name,

@@ -52,7 +52,7 @@ def test_panels_give_every_group_one_and_share_axes(exact):
     assert len({ax.get_ylim() for ax in axes}) == 1
     figure = axes[0].figure
     assert figure.get_supxlabel() == "day"
-    assert figure.get_supylabel() == "reaction (ms)"
+    assert figure.get_supylabel() == "reaction time (ms)"
     plt.close(figure)
 
 
