@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch
-from pymc.model_graph import ModelGraph
 from scipy import stats
 
 from hbutils.data import InputError
@@ -288,27 +287,25 @@ def model_graph(ax: Axes, model: pm.Model) -> Axes:
     model : pymc.Model
         The model.
     """
+    from pymc.model_graph import ModelGraph  # noqa: PLC0415 - slow to load, and most figures need no model
+
     parents = {name: set(above) for name, above in ModelGraph(model).make_compute_graph().items()}
     observed = {rv.name for rv in model.observed_RVs}
     data = {v.name for v in model.data_vars}
     dims = {name: (model.named_vars_to_dims.get(name) or ("",))[0] for name in parents}
     level = _levels(parents, observed, data)
     position = _layout(level, dims, data)
-    for name, above in parents.items():
-        for parent in above:
-            ax.annotate(
-                "",
-                position[name],
-                position[parent],
-                arrowprops={"arrowstyle": "-|>", "color": DATA, "shrinkA": 17, "shrinkB": 17},
-            )
+    boxes = {}
     for name, (x, y) in position.items():
         box = "square,pad=0.45" if name in data else "round,pad=0.5,rounding_size=0.9"
         face = "#DDDDDD" if name in observed else "white"
-        ax.text(
-            x, y, name, ha="center", va="center", fontsize=9.5,
-            bbox={"boxstyle": box, "facecolor": face, "edgecolor": PALETTE["population"], "linewidth": 1.0},
-        )  # fmt: skip
+        style = {"boxstyle": box, "facecolor": face, "edgecolor": PALETTE["population"], "linewidth": 1.0}
+        boxes[name] = ax.text(x, y, name, ha="center", va="center", fontsize=9.5, bbox=style, zorder=3)
+    for name, above in parents.items():
+        for parent in above:
+            ends = {"patchA": boxes[parent].get_bbox_patch(), "patchB": boxes[name].get_bbox_patch()}
+            arrow = {"arrowstyle": "-|>", "color": DATA, "shrinkA": 1, "shrinkB": 2}
+            ax.annotate("", position[name], position[parent], arrowprops=arrow | ends)
     for dim in dict.fromkeys(d for d in dims.values() if d):
         _plate(
             ax,

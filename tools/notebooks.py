@@ -140,7 +140,7 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def lighter(png: str) -> str:
-    """Return a figure, in base 64, with a palette of 256 colours: a third of the size, to the eye the same."""
+    """Return a figure, in base 64, with 256 colours: a third of the size, and the same to the eye."""
     image = Image.open(BytesIO(base64.b64decode(png)))
     if image.mode == "P":
         return png
