@@ -27,7 +27,8 @@ test: lint book ## everything CI checks: lint, types, pages, tests, notebooks
 	    --nbval-lax --nbval-current-env --nbval-cell-timeout 300 tests chapters
 
 lab: $(ENV) ## open the chapters in JupyterLab
-	$(BIN)/jupyter-lab chapters
+	$(BIN)/jupyter-lab --LabApp.news_url=None \
+	    --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate chapters
 
 notebooks: $(ENV) ## run all chapters again, in place; NB=03 for one
 	$(BIN)/python tools/notebooks.py $(NB)

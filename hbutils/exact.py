@@ -9,13 +9,14 @@ mean that passes through group i is ::
     G_i = X_i' (s^2 I + X_i S X_i')^{-1} X_i = [A_i + |A_i| adj(S) / s^2] / (s^2 D_i),
     D_i = 1 + tr(S A_i) / s^2 + |S| |A_i| / s^4,
 
-in which no term is ever subtracted, so nothing is lost to rounding whether S is tiny or huge.
+in which no two nearly equal matrices are subtracted, so that S may be tiny or huge.
 
-What is left is a density in one to four dimensions. It is integrated by the trapezoidal rule in
-coordinates t in which its tails fall off double-exponentially (Takahasi and Mori 1974),
-``sd = scale * exp(t - exp(-t))`` and ``rho = tanh(pi / 2 * sinh(t))``: there the rule converges
-exponentially fast, also when a between-group SD piles up at zero. Every second node gives the
-same integral with twice the step, and so an estimate of the error for nothing.
+What is left is a density in one to four dimensions. It is integrated by the trapezoidal rule in the
+coordinates of the double-exponential formulas (Takahasi and Mori 1974),
+``sd = scale * exp(t - exp(-t))`` and ``rho = tanh(pi / 2 * sinh(t))``: there the density falls off
+double-exponentially at the left, also when a between-group SD piles up at zero, and at least
+exponentially at the right, and the rule converges exponentially fast. Every second node gives the
+same integral with twice the step, and so an estimate of the step's error for nothing.
 
 References
 ----------
@@ -65,6 +66,10 @@ _MOMENT_EDGE = np.log(1e-7)  # the same for an SD's density times its square, wh
 _LONGEST = 40.0  # how far an axis goes for the sake of a moment that may be infinite
 _LIGHT = 1e-9  # total weight of the nodes that are dropped once the grid stands
 _FAR = 60.0  # a coordinate beyond which an SD is absurd: exp(60) times what the data resolve
+_UNSETTLED = (
+    1e-3  # what a moment is integrated from, at the end of an axis against its peak: then it is infinite
+)
+_MOST_PASSES = 60  # over the grid's edges
 _BLOCK = 1_000_000  # numbers in one temporary array
 
 
@@ -431,7 +436,7 @@ def _find_grid(target: _Target, tolerance: float) -> _Grid:
 
     coordinates = list(target.coordinates.values())
     grid = evaluate(_first_axes(target))
-    while True:
+    for _ in range(_MOST_PASSES):
         axes = [
             _fit_axis(axis, grid.log_marginal(k), coordinate)
             for k, (axis, coordinate) in enumerate(zip(grid.axes, coordinates, strict=True))
@@ -443,6 +448,8 @@ def _find_grid(target: _Target, tolerance: float) -> _Grid:
                 "the posterior has no end in sight: a prior is too vague for so little data; give it a scale"
             )
         grid = evaluate(axes)
+    else:
+        raise HbutilsError("no grid fits this posterior: give the SDs tighter priors, in the data's units")
 
     while True:
         errors = target.errors(grid)
@@ -498,12 +505,14 @@ def _fit_axis(axis: Array, log_marginal: Array, coordinate: _Coordinate) -> Arra
     """Lengthen an axis whose ends still carry density, shorten one that is empty over long stretches.
 
     For an SD, what its variance is integrated from must have died away at the right end too; unless
-    that goes on for ever, as under a half-Cauchy prior with two groups, whose variance is infinite.
+    that goes on for ever, as under a half-Cauchy prior with two groups and a flat prior on their mean.
     """
     weighed = log_marginal > log_marginal.max() + _EDGE
-    if isinstance(coordinate, _Positive) and axis[-1] < _LONGEST:
+    if isinstance(coordinate, _Positive):
         moment = log_marginal + 2 * np.log(coordinate.value(axis))
         weighed |= (moment > moment.max() + _MOMENT_EDGE) & (axis > axis[log_marginal.argmax()])
+        if axis[-1] >= _LONGEST:
+            weighed[-1], weighed[-2] = False, True  # far enough, whatever is left; and no turning back
     held = np.flatnonzero(weighed)
     step = axis[1] - axis[0]
     low, high = axis[held[0]] - step, axis[held[-1]] + step
@@ -582,16 +591,19 @@ class Marginal(NamedTuple):
 
 @dataclass(frozen=True)
 class _Mixture:
-    """Normals N(mean, sd) with weights that sum to one, all (K,)."""
+    """Normals N(mean, sd) with weights that sum to one, all (K,); `endless` if their variance is infinite."""
 
     weights: Array
     means: Array
     sds: Array
+    endless: bool = False
 
     def mean(self) -> float:
         return float(self.weights @ self.means)
 
     def sd(self) -> float:
+        if self.endless:
+            return np.inf
         return float(np.sqrt(self.weights @ (self.sds**2 + (self.means - self.mean()) ** 2)))
 
     def cdf(self, value: float) -> float:
@@ -640,7 +652,7 @@ class _Axis:
         """Mean of a power; infinite when what it is integrated from has not died away at the right end."""
         values = self.coordinate.value(self.t) ** power
         log_part = self.log_density + np.log(np.abs(values) + 1e-300)
-        if isinstance(self.coordinate, _Positive) and log_part[-1] > log_part.max() + np.log(1e-3):
+        if isinstance(self.coordinate, _Positive) and log_part[-1] > log_part.max() + np.log(_UNSETTLED):
             return np.inf
         return float(special.softmax(self.log_density) @ values)
 
@@ -696,15 +708,45 @@ def _at(data: GroupedData, x: ArrayLike | None) -> Array:
     return values
 
 
+@dataclass(frozen=True)
+class _Predictive:
+    """Normal lines (K, 2) with covariance (K, 3) and noise variance (K,), mixed over nodes."""
+
+    weights: Array
+    mean: Array
+    cov: Array
+    noise: Array
+    endless: bool = False
+
+    def at(self, x: float, *, observation: bool) -> _Mixture:
+        """What is predicted at x: an observation, or the line alone."""
+        variance = self.cov[:, 0] + 2 * x * self.cov[:, 1] + x**2 * self.cov[:, 2]
+        if observation:
+            variance = variance + self.noise
+        return _Mixture(self.weights, self.mean[:, 0] + x * self.mean[:, 1], np.sqrt(variance), self.endless)
+
+
 def _predictions(
-    weights: Array, mean: Array, cov: Array, noise: Array | float, x: Array, index: pd.Index
+    data: GroupedData, predictive: _Predictive, x: ArrayLike | None, *, observation: bool
 ) -> pd.DataFrame:
-    """Mixture over nodes of normal predictions at x, from lines (K, 2) with covariance (K, 3)."""
-    rows: dict[str, _Mixture | _Axis] = {}
-    for i, value in enumerate(x):
-        variance = cov[:, 0] + 2 * value * cov[:, 1] + value**2 * cov[:, 2] + noise
-        rows[str(i)] = _Mixture(weights, mean[:, 0] + value * mean[:, 1], np.sqrt(variance))
+    values = _at(data, x)
+    rows: dict[str, _Mixture | _Axis] = {
+        str(i): predictive.at(value, observation=observation) for i, value in enumerate(values)
+    }
+    index = pd.Index(values, name=data.x_name) if data.x is not None else pd.RangeIndex(1)
     return _table(rows).set_axis(index)
+
+
+def _log_density(data: GroupedData, predictive: _Predictive, y: ArrayLike, x: ArrayLike | None) -> Array:
+    outcomes = np.atleast_1d(np.asarray(y, dtype=float))
+    values = np.broadcast_to(_at(data, x), outcomes.shape)
+    parts = []
+    for outcome, value in zip(outcomes, values, strict=True):
+        mixture = predictive.at(value, observation=True)
+        z = (outcome - mixture.means) / mixture.sds
+        density = -0.5 * (z**2 + np.log(2 * np.pi)) - np.log(mixture.sds)
+        parts.append(special.logsumexp(density, b=mixture.weights))
+    return np.array(parts)
 
 
 # --- partial pooling -------------------------------------------------------------------------
@@ -721,9 +763,10 @@ class ExactPosterior:
     nodes : int
         Nodes of the final grid.
     error : float
-        Estimated error of means and SDs, in posterior SDs: the square of the largest change when
-        every second node of an axis is left out, since the rule converges exponentially and halving
-        the step squares its error.
+        Estimated error, in posterior SDs, that comes of the grid's step, in the means and SDs of the
+        population's line and of the coordinates t: the square of the largest change when every second
+        node of an axis is left out, since halving the step squares the error. An estimate, not a bound;
+        quantiles, which are interpolated, may be out by some times more.
     """
 
     data: GroupedData
@@ -789,7 +832,18 @@ class ExactPosterior:
             return self._axes[name]
         part = ["mu_alpha", "mu_beta"].index(name)
         mean, cov = self._lines.outward(self._mean), self._lines.outward_cov(self._cov)
-        return _Mixture(self._weights, mean[:, part], np.sqrt(cov[:, 2 * part]))
+        endless = self._endless(self._lines.outward_cov(self._grid.cov)[:, 2 * part])
+        return _Mixture(self._weights, mean[:, part], np.sqrt(cov[:, 2 * part]), endless)
+
+    def _endless(self, variances: Array) -> bool:
+        """Whether the mean of these variances (K,), at all nodes, has not settled where an SD's axis ends."""
+        shape = self._grid.log_density.shape
+        mass = (self._grid.weights * variances).reshape(shape)
+        for k, coordinate in enumerate(self._target.coordinates.values()):
+            along = mass.sum(axis=tuple(i for i in range(len(shape)) if i != k))
+            if isinstance(coordinate, _Positive) and along[-1] > _UNSETTLED * along.max():
+                return True
+        return False
 
     def _group(self, groups: NDArray) -> tuple[Array, Array]:
         """Mean (K, G, 2) and covariance (K, G, 3) of groups' lines in the data's own coordinates."""
@@ -887,16 +941,36 @@ class ExactPosterior:
         InputError
             If there is no such group, or `x` is missing or not finite.
         """
-        values = _at(self.data, x)
-        noise = self._spread.sigma**2 if observation else 0.0
-        if group is None:
-            mean = self._lines.outward(self._mean)
-            cov = self._lines.outward_cov(self._cov + self._spread.cov)
-        else:
+        return _predictions(self.data, self._predictive(group), x, observation=observation)
+
+    def log_density(self, y: ArrayLike, x: ArrayLike | None = None, group: str | None = None) -> Array:
+        """Log predictive density of observations that were not among the data, each on its own.
+
+        Parameters
+        ----------
+        y : (M,) array
+            The observations.
+        x : (M,) array, optional
+            Where they were made; left out when the model has no predictor.
+        group : str, optional
+            The known group they belong to; a new one if left out.
+
+        Returns
+        -------
+        (M,) array
+            In natural logarithms, per unit of the outcome.
+        """
+        return _log_density(self.data, self._predictive(group), y, x)
+
+    def _predictive(self, group: str | None) -> _Predictive:
+        noise = self._spread.sigma**2
+        if group is not None:
             means, covs = self._group(np.array([self.data.position(group)]))
-            mean, cov = means[:, 0], covs[:, 0]
-        index = pd.Index(values, name=self.data.x_name) if self.data.x is not None else pd.RangeIndex(1)
-        return _predictions(self._weights, mean, cov, noise, values, index)
+            return _Predictive(self._weights, means[:, 0], covs[:, 0], noise)
+        mean = self._lines.outward(self._mean)
+        cov = self._lines.outward_cov(self._cov + self._spread.cov)
+        everywhere = self._grid.cov + self._target.spread(_mesh(self._grid.axes)).cov
+        return _Predictive(self._weights, mean, cov, noise, self._endless(everywhere[:, 0]))
 
 
 def exact_posterior(
@@ -1145,7 +1219,7 @@ class ExactLines:
             return 0
         if group is None:
             raise InputError(
-                "the unpooled model says nothing about a new group: its lines have nothing in common; "
+                "the unpooled model says nothing about a new group: its groups have nothing in common; "
                 f"name one of {', '.join(self.data.labels[:3])}, ..."
             )
         return self.data.position(group)
@@ -1197,13 +1271,16 @@ class ExactLines:
         self, x: ArrayLike | None = None, group: str | None = None, *, observation: bool = True
     ) -> pd.DataFrame:
         """As :meth:`ExactPosterior.predict`. The unpooled model refuses to predict for a new group."""
-        values = _at(self.data, x)
+        return _predictions(self.data, self._predictive(group), x, observation=observation)
+
+    def log_density(self, y: ArrayLike, x: ArrayLike | None = None, group: str | None = None) -> Array:
+        """As :meth:`ExactPosterior.log_density`; the unpooled model needs a `group`."""
+        return _log_density(self.data, self._predictive(group), y, x)
+
+    def _predictive(self, group: str | None) -> _Predictive:
         j = self._position(group)
-        sigma = self._coordinates[j].value(self._t[j])
-        index = pd.Index(values, name=self.data.x_name) if self.data.x is not None else pd.RangeIndex(1)
-        weights = special.softmax(self._log_density[j])
-        noise = sigma**2 if observation else 0.0
-        return _predictions(weights, self._mean[j], self._cov[j], noise, values, index)
+        noise = self._coordinates[j].value(self._t[j]) ** 2
+        return _Predictive(special.softmax(self._log_density[j]), self._mean[j], self._cov[j], noise)
 
 
 def exact_pooled(data: GroupedData, priors: Priors | None = None) -> ExactLines:

@@ -21,7 +21,7 @@ __all__ = ["NotConverged", "agreement", "diagnostics", "sample"]
 
 RHAT_MAX = 1.01  # Vehtari et al. (2021)
 ESS_PER_CHAIN = 100  # the same
-BFMI_MIN = 0.3  # Betancourt (2016)
+BFMI_MIN = 0.3  # Betancourt (2017)
 
 
 class NotConverged(HbutilsError, RuntimeError):  # noqa: N818 - what it says is the point
@@ -60,7 +60,7 @@ def sample(
     model : pymc.Model
         What to sample.
     seed : int
-        Seed. Draws repeat on one machine; another machine's may differ.
+        Seed. Draws repeat with the same compiled code; another machine's may differ.
     draws, tune, chains : int
         Draws kept and tuning steps, for each of `chains` chains.
     target_accept : float
@@ -139,7 +139,8 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
 
     References
     ----------
-    Vehtari et al. (2021), Bayesian Analysis 16:667-718; Betancourt (2016), arXiv:1604.00695.
+    Vehtari et al. (2021), Bayesian Analysis 16:667-718. Betancourt (2016), arXiv:1604.00695, defines
+    E-BFMI; the limit is that of Betancourt (2017), arXiv:1701.02434, section 6.1.
     """
     posterior = fit["posterior"].to_dataset()
     ess_min = ESS_PER_CHAIN * posterior.sizes["chain"]

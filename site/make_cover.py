@@ -35,10 +35,10 @@ def lines(data: hb.GroupedData) -> dict[str, pd.DataFrame]:
 def draw(ax: Axes, data: hb.GroupedData, strategy: str, table: pd.DataFrame) -> None:
     """Draw everybody's days and line, the one subject's on top."""
     colour, rows = hb.PALETTE[strategy], data.rows(SUBJECT)
-    ax.plot(data.x, data.y, "o", color=hb.DATA, markersize=1.6, alpha=0.35, markeredgewidth=0)
+    ax.plot(data.x, data.y, "o", color=hb.DATA, markersize=2.9, alpha=0.6, markeredgewidth=0)
     for row in table.itertuples():
         ax.plot(DAYS, row.alpha + row.beta * DAYS, color=colour, linewidth=0.9, alpha=0.6)
-    ax.plot(data.x[rows], data.y[rows], "o", color=hb.PALETTE["population"], markersize=2.8)
+    ax.plot(data.x[rows], data.y[rows], "o", color=hb.PALETTE["population"], markersize=3.8)
     chosen = table.loc[SUBJECT]
     ax.plot(DAYS, chosen["alpha"] + chosen["beta"] * DAYS, color=colour, linewidth=3)
     ax.set(xticks=[0, 3, 6, 9], ylim=(180, 480))
