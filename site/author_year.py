@@ -74,7 +74,7 @@ class AuthorYear(Style):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register with Pybtex, which Sphinx asks for the style by its name."""
-    del app
+    """Register with Pybtex, which Sphinx asks for the style by its name; the list depends on every page."""
+    app.connect("env-get-outdated", lambda *_: ["chapters/references"])
     register_plugin("pybtex.style.formatting", "author_year", AuthorYear)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
