@@ -484,7 +484,7 @@ def _first_axes(target: _Target) -> list[Array]:
             "the posterior vanishes everywhere it was looked for: check the units of the priors"
         )
     first = np.array([t[np.argmax(height)] for t in scouts])
-    found = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-3})
+    found = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 0.05})
     axes = []
     for direction, middle in zip(np.eye(first.size), found.x, strict=True):
         half = 0.05  # grows till the density has fallen by exp(-2) on both sides: about two SDs

@@ -230,7 +230,8 @@ def run(chapters: list[Path], jobs: int) -> bool:
     with ProcessPoolExecutor(
         min(jobs, len(chapters)), mp_context=multiprocessing.get_context("spawn")
     ) as pool:
-        futures = {pool.submit(_run_one, path): path for path in chapters}
+        # The longest chapters stand towards the end: begin with those, and no core waits for the last one.
+        futures = {pool.submit(_run_one, path): path for path in reversed(chapters)}
         for future in as_completed(futures):
             path = futures[future]
             try:
