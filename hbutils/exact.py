@@ -739,7 +739,10 @@ def _predictions(
 
 def _log_density(data: GroupedData, predictive: _Predictive, y: ArrayLike, x: ArrayLike | None) -> Array:
     outcomes = np.atleast_1d(np.asarray(y, dtype=float))
-    values = np.broadcast_to(_at(data, x), outcomes.shape)
+    values = _at(data, x)
+    if outcomes.ndim != 1 or not np.isfinite(outcomes).all() or values.size not in (1, outcomes.size):
+        raise InputError("y must be one finite number or a list of them, and x one value or as many")
+    values = np.broadcast_to(values, outcomes.shape)
     parts = []
     for outcome, value in zip(outcomes, values, strict=True):
         mixture = predictive.at(value, observation=True)
@@ -823,11 +826,16 @@ class ExactPosterior:
         return means + [name for name in order if name in self._target.coordinates]
 
     def _quantity(self, name: str, group: str | None) -> _Mixture | _Axis:
-        if name in ("alpha", "beta") and group is not None:
-            part = ["alpha", "beta"].index(name)
+        lines = ["alpha"] if self.data.x is None else ["alpha", "beta"]
+        if name in lines:
+            if group is None:
+                raise InputError(f"'{name}' differs from group to group: say whose, with group=...")
+            part = lines.index(name)
             mean, cov = self._group(np.array([self.data.position(group)]))
             return _Mixture(self._weights, mean[:, 0, part], np.sqrt(cov[:, 0, 2 * part]))
-        _known(self.names, name)
+        _known([*self.names, *lines], name)
+        if group is not None:
+            raise InputError(f"'{name}' belongs to the population: ask for it without a group")
         if name in self._target.coordinates:
             return self._axes[name]
         part = ["mu_alpha", "mu_beta"].index(name)
@@ -913,7 +921,7 @@ class ExactPosterior:
         Raises
         ------
         InputError
-            If there is no such quantity or group.
+            If there is no such quantity or group, or a group is given for a quantity of the population.
         """
         return self._quantity(name, group).marginal(points)
 
@@ -959,6 +967,11 @@ class ExactPosterior:
         -------
         (M,) array
             In natural logarithms, per unit of the outcome.
+
+        Raises
+        ------
+        InputError
+            If there is no such group, a value is not finite, or `x` is missing or of another length.
         """
         return _log_density(self.data, self._predictive(group), y, x)
 
@@ -1004,6 +1017,8 @@ def exact_posterior(
         If a prior is so vague that the posterior does not end.
     """
     data.check_hierarchical(correlated=correlated)
+    if not tolerance > 0:
+        raise InputError(f"tolerance must be positive, not {tolerance}")
     priors = priors or Priors.weakly_informative(data)
     lines = _Lines.of(data)
     _check_noise(data, lines, priors, lines.rss.sum(keepdims=True))
@@ -1294,6 +1309,15 @@ def exact_pooled(data: GroupedData, priors: Priors | None = None) -> ExactLines:
         The groups are ignored.
     priors : Priors, optional
         :meth:`Priors.weakly_informative` if left out. Uses `mu_alpha`, `mu_beta` and `sigma`.
+
+    Returns
+    -------
+    ExactLines
+
+    Raises
+    ------
+    InputError
+        If there is no noise in the outcome.
     """
     priors = priors or Priors.weakly_informative(data)
     lines = _Lines.of(data, group=np.zeros_like(data.group))
@@ -1310,10 +1334,14 @@ def exact_unpooled(data: GroupedData, priors: Priors | None = None) -> ExactLine
     priors : Priors, optional
         :meth:`Priors.weakly_informative` if left out. Uses `alpha`, `beta` and `sigma`.
 
+    Returns
+    -------
+    ExactLines
+
     Raises
     ------
     InputError
-        If a group has too few observations or its predictor never changes.
+        If a group has too few observations, its predictor never changes, or it has no noise.
     """
     data.check_unpooled()
     priors = priors or Priors.weakly_informative(data)
@@ -1339,12 +1367,18 @@ def _exact_lines(
         log_prior = priors.sigma.logpdf(sigma) + scale.log_slope(t)
         return log_like - lines.n[:, None] * np.log(sigma) + log_prior, mean, cov
 
-    low, high = np.full(noise.size, -3.0), np.full(noise.size, 14.0)
-    for _ in range(8):  # zoom in on where the density is
+    # From next to nothing to what the prior all but rules out, or a million times the residuals' own scale
+    far = np.log(float(priors.sigma.ppf(1 - 1e-9))) - np.log(noise) + 2
+    low, high = np.full(noise.size, -3.0), np.clip(far, 14.0, _FAR)
+    for zoom in range(8):  # in on where the density is
         t = np.linspace(low, high, 201, axis=1)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             log_density, mean, cov = evaluate(t)
         held = log_density > log_density.max(axis=1, keepdims=True) + 2 * _EDGE
+        if zoom == 0 and held[:, -1].any():
+            raise HbutilsError(
+                "sigma's posterior has no end in sight: give its prior a scale, in the data's units"
+            )
         first, last = held.argmax(axis=1), 200 - held[:, ::-1].argmax(axis=1)
         rows = np.arange(noise.size)
         low, high = t[rows, np.maximum(first - 1, 0)], t[rows, np.minimum(last + 1, 200)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pymc as pm
 
+from hbutils.data import InputError
 from hbutils.priors import (
     LKJ,
     Exponential,
@@ -57,7 +58,16 @@ def _correlation(name: str, prior: LKJ) -> TensorVariable:
     return pm.Deterministic(name, 2 * half - 1)
 
 
+TAKEN = {
+    *("alpha", "beta", "mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma", "rho", "rho_beta"),
+    *("tau", "tau_alpha", "tau_beta", "z_alpha", "z_beta", "observation", "chain", "draw"),
+}
+
+
 def _new_model(data: GroupedData) -> pm.Model:
+    clash = TAKEN & {data.y_name, data.x_name, data.group_name}
+    if clash:
+        raise InputError(f"column '{min(clash)}' has the name of something in the model: rename the column")
     return pm.Model(coords={data.group_name: list(data.labels), "observation": range(data.n_observations)})
 
 

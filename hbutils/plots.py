@@ -207,7 +207,12 @@ def group_means(ax: Axes, data: GroupedData, means: pd.DataFrame, strategy: str)
         ax.plot(at, values, markersize=7, markeredgewidth=1.6, **marker_style(strategy))
     if "alpha_sd" in means and strategy != "pooled":
         ax.errorbar(
-            at, values, yerr=1.96 * means["alpha_sd"], fmt="none", ecolor=PALETTE[strategy], linewidth=1.4
+            at,
+            values,
+            yerr=1.96 * means["alpha_sd"].loc[list(data.labels)],
+            fmt="none",
+            ecolor=PALETTE[strategy],
+            linewidth=1.4,
         )
     ax.set_xticks(at, data.labels, rotation=90 if data.n_groups > 8 else 0)
     ax.set_xlabel(data.group_name)

@@ -68,7 +68,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class HalfNormal:
-    """Half-normal prior on a standard deviation; `scale` in the outcome's units."""
+    """Half-normal prior on a standard deviation; `scale` in that SD's units."""
 
     scale: float
 
@@ -161,9 +161,13 @@ class LKJ:
         _positive(self, eta=self.eta)
 
     def logpdf(self, rho: ArrayLike) -> NDArray[np.float64]:
-        """Log density on (-1, 1)."""
+        """Log density; minus infinity outside (-1, 1)."""
+        rho = np.asarray(rho, dtype=float)
         constant = special.betaln(self.eta, self.eta) + (2 * self.eta - 1) * np.log(2)
-        return special.xlog1py(self.eta - 1, -(np.asarray(rho, dtype=float) ** 2)) - constant
+        inside = np.abs(rho) < 1
+        return np.where(
+            inside, special.xlog1py(self.eta - 1, -(np.where(inside, rho, 0.0) ** 2)) - constant, -np.inf
+        )
 
     def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
         """Quantiles of rho."""
@@ -203,9 +207,12 @@ class Priors:
     def weakly_informative(cls, data: GroupedData) -> Priors:
         """Priors that only rule out the absurd, from the scale of the data.
 
-        Means are centred on the pooled least-squares line with an SD of 2.5 SDs of the outcome
-        (per SD of the predictor for slopes); every SD is half-normal with that SD of the outcome as
-        its scale. The multiple 2.5 is the convention of rstanarm's default priors.
+        With s_y the SD of the outcome and s_x that of the predictor: population means are centred on
+        the pooled least-squares line, with SDs of 2.5 s_y (intercept) and 2.5 s_y / s_x (slope);
+        between-group SDs are half-normal with scales s_y and s_y / s_x, the noise with s_y; a group
+        that stands alone has 10 for the 2.5. Whatever belongs to an intercept is widened by
+        ``sqrt(1 + (mean of x / s_x)**2)``, since x = 0 may lie far from the data. The multiple 2.5 is
+        the convention of rstanarm's default priors.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import numpy as np
 import nutpie
 import pandas as pd
 
-from hbutils.data import HbutilsError
+from hbutils.data import HbutilsError, InputError
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -110,7 +110,7 @@ def _complaint(failed: pd.DataFrame) -> str:
 
 def _extreme(values: xr.Dataset, *, largest: bool) -> tuple[float, str]:
     """The worst value over all quantities and where it stands; a NaN is the worst of all."""
-    worst, where = -np.inf, ""
+    worst, where, value = -np.inf, "", float("nan")
     for name, array in values.data_vars.items():
         flat = array.to_numpy().ravel()
         score = np.where(np.isnan(flat), np.inf, flat if largest else -flat)
@@ -182,6 +182,11 @@ def agreement(fit: xr.DataTree, exact: ExactPosterior | ExactLines) -> pd.DataFr
         One row a quantity, such as ``mu_alpha`` or ``alpha[308]``; columns ``sampled_mean``,
         ``exact_mean``, ``mean_distance``, ``sampled_sd``, ``exact_sd``, ``sd_distance``. A distance
         beyond 4 in either direction calls for an explanation.
+
+    Raises
+    ------
+    InputError
+        If the draws lack a quantity that the exact posterior has.
     """
     reference = exact.summary()[["mean", "sd"]]
     groups = exact.groups()
@@ -191,6 +196,9 @@ def agreement(fit: xr.DataTree, exact: ExactPosterior | ExactLines) -> pd.DataFr
             rows.index = [f"{name}[{label}]" for label in groups.index]
             reference = pd.concat([reference, rows[~rows.index.isin(reference.index)]])
     posterior = fit["posterior"].to_dataset()
+    missing = reference.index.difference(_rows(posterior.isel(chain=0, draw=0)).index)
+    if len(missing):
+        raise InputError(f"the draws have no '{missing[0]}': fit and exact posterior are of different models")
     table = pd.DataFrame(index=reference.index)
     sampled = {"mean": posterior.mean(("chain", "draw")), "sd": posterior.std(("chain", "draw"))}
     for part, values in sampled.items():
@@ -205,9 +213,7 @@ def _rows(values: xr.Dataset) -> pd.Series:
     """A data set's numbers, one a row, under names such as ``mu_alpha`` and ``alpha[308]``."""
     rows = {}
     for name, array in values.data_vars.items():
-        if array.ndim == 0:
-            rows[str(name)] = float(array)
-        else:
-            labels = array[array.dims[0]].to_numpy()
-            rows |= {f"{name}[{label}]": float(v) for label, v in zip(labels, array.to_numpy(), strict=True)}
+        for position, value in np.ndenumerate(array.to_numpy()):
+            labels = [str(array[d].to_numpy()[p]) for d, p in zip(array.dims, position, strict=True)]
+            rows[f"{name!s}[{', '.join(labels)}]" if labels else str(name)] = float(value)
     return pd.Series(rows)

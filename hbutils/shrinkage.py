@@ -80,10 +80,13 @@ def shrinkage_matrix(
         If `x` has fewer than two different values or an SD is out of range.
     """
     x = np.asarray(x, dtype=float)
-    if x.ndim != 1 or np.unique(x).size < 2:
-        raise InputError("a line needs at least two different values of x")
-    if not (sigma > 0 and min(sigma_alpha, sigma_beta) >= 0 and -1 <= rho <= 1):
-        raise InputError("sigma must be positive, between-group SDs 0 or more, rho between -1 and 1")
+    if x.ndim != 1 or not np.isfinite(x).all() or np.unique(x).size < 2:
+        raise InputError("a line needs at least two different values of x, all of them finite")
+    finite = np.isfinite([sigma, sigma_alpha, sigma_beta]).all()
+    if not (finite and sigma > 0 and min(sigma_alpha, sigma_beta) >= 0 and -1 <= rho <= 1):
+        raise InputError(
+            "sigma must be positive, between-group SDs 0 or more, all of them finite, and rho between -1 and 1"
+        )
     design = np.column_stack([np.ones_like(x), x])
     noise = sigma**2 * np.linalg.inv(design.T @ design)
     off = rho * sigma_alpha * sigma_beta
@@ -108,12 +111,14 @@ def least_squares(data: GroupedData) -> pd.DataFrame:
     y = mean(data.y)
     if data.x is None:
         return pd.DataFrame({"alpha": y}, index=index)
-    x = mean(data.x)
-    dx = data.x - x[data.group]
+    # From the overall mean, so that a predictor far from zero (seconds since 1970, say) costs no digits
+    offset = data.x.mean()
+    x = mean(data.x - offset)
+    dx, dy = data.x - offset - x[data.group], data.y - y[data.group]
     spread = mean(dx**2)
-    steady = spread <= 1e-14 * np.maximum(mean(data.x**2), 1e-300)
-    beta = np.divide(mean(dx * data.y), spread, out=np.full(data.n_groups, np.nan), where=~steady)
-    return pd.DataFrame({"alpha": y - beta * x, "beta": beta}, index=index)
+    steady = spread <= 1e-14 * np.maximum(mean((data.x - offset) ** 2), 1e-300)
+    beta = np.divide(mean(dx * dy), spread, out=np.full(data.n_groups, np.nan), where=~steady)
+    return pd.DataFrame({"alpha": y - beta * (x + offset), "beta": beta}, index=index)
 
 
 def shrinkage_table(data: GroupedData, posterior: ExactPosterior | ConditionalPosterior) -> pd.DataFrame:
@@ -136,10 +141,12 @@ def shrinkage_table(data: GroupedData, posterior: ExactPosterior | ConditionalPo
     Raises
     ------
     InputError
-        If the posterior is that of other groups.
+        If the posterior is that of other data.
     """
-    if posterior.data.labels != data.labels:
-        raise InputError("the posterior belongs to other groups than the data: fit it to these data")
+    fitted = posterior.data
+    same = fitted.labels == data.labels and (fitted.x is None) == (data.x is None)
+    if not same or not fitted.to_frame().equals(data.to_frame()):
+        raise InputError("the posterior belongs to other groups or other data: fit it to these")
     own, groups = least_squares(data), posterior.groups()
     table = pd.DataFrame({"n": data.counts}, index=own.index)
     for name in own.columns:

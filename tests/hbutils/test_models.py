@@ -136,13 +136,27 @@ def test_non_centred_model_draws_the_same_groups_from_the_prior(correlated):
     """Their covariance in the prior, with the SDs all but fixed, is the population's."""
     narrow = replace(PRIORS, sigma_alpha=hb.GammaPrecision(4e6, 1e6), sigma_beta=hb.GammaPrecision(1e6, 4e6))
     model = hb.partial_pooling(DATA, narrow, centred=False, correlated=correlated)
-    draws = pm.draw(
-        [model["alpha"], model["beta"], model["mu_alpha"], model["mu_beta"]], draws=4000, random_seed=3
-    )
-    alpha, beta, mu_alpha, mu_beta = draws
+    names = ["alpha", "beta", "mu_alpha", "mu_beta"] + ["rho"] * correlated
+    draws = pm.draw([model[name] for name in names], draws=4000, random_seed=3)
+    alpha, beta, mu_alpha, mu_beta = draws[:4]
     # 12,000 draws: the standard error of an SD is SD / sqrt(2 * 12000), of a correlation 0.01
     assert (alpha - mu_alpha[:, None]).std() == pytest.approx(0.5, rel=4 / np.sqrt(24_000))
     assert (beta - mu_beta[:, None]).std() == pytest.approx(2.0, rel=4 / np.sqrt(24_000))
+    # Three groups a draw, with the correlation of that draw; without one, none
+    product = ((alpha - mu_alpha[:, None]) / 0.5 * (beta - mu_beta[:, None]) / 2.0).mean(axis=1)
+    rho = draws[4] if correlated else np.zeros(4000)
+    assert (product - rho).mean() == pytest.approx(0, abs=4 * (product - rho).std() / np.sqrt(4000))
+    if correlated:
+        assert np.polyfit(rho, product, 1)[0] == pytest.approx(
+            1, abs=4 * product.std() / rho.std() / np.sqrt(4000)
+        )
+
+
+def test_a_column_with_the_name_of_a_parameter_is_refused():
+    for name in ("alpha", "observation", "chain"):
+        clash = replace(DATA, group_name=name)
+        with pytest.raises(hb.InputError, match=f"'{name}' has the name of something in the model"):
+            hb.partial_pooling(clash, PRIORS)
 
 
 @pytest.mark.parametrize("prior", [hb.GammaPrecision(0.5, 2.0), hb.GammaPrecision(3.0, 10.0)])

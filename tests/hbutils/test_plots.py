@@ -101,6 +101,16 @@ def test_group_means_mark_each_group_s_mean(ax):
     np.testing.assert_allclose(ax.lines[1].get_ydata(), expected)
 
 
+def test_group_means_put_each_interval_on_its_own_group(ax):
+    data = hb.load_drivers()
+    means = hb.exact_posterior(data).groups()
+    hb.plots.group_means(ax, data, means.iloc[::-1], "partial")
+    for segment, label in zip(ax.collections[0].get_segments(), data.labels, strict=True):
+        row = means.loc[label]
+        expected = row["alpha_mean"] + np.array([-1.96, 1.96]) * row["alpha_sd"]
+        np.testing.assert_allclose(segment[:, 1], expected)
+
+
 def test_model_graph_names_every_variable_and_draws_every_dependence(ax):
     model = hb.partial_pooling(DATA, PRIORS)
     hb.plots.model_graph(ax, model)

@@ -77,6 +77,37 @@ def test_a_stuck_quantity_fails():
     assert table.loc["largest R-hat", "where"] == "stuck"
 
 
+def test_limits_are_those_of_the_literature():
+    """Vehtari et al. 2021 (1.01, 100 a chain); Betancourt 2017 (0.3)."""
+    assert hb.diagnostics(chains())["limit"].tolist() == [0, 1.01, 400, 400, 0.3]
+
+
+def test_a_slight_shift_of_one_chain_fails():
+    """A third of an SD gives an R-hat of about 1.02: too much, by a little."""
+    table = hb.diagnostics(chains(shifted=0.35))
+    assert 1.01 < table.loc["largest R-hat", "worst"] < 1.05
+    assert not table.loc["largest R-hat", "passed"]
+
+
+def test_tails_that_stick_fail_although_the_middle_mixes():
+    fit = chains(tailed=0.0)
+    draws = fit["posterior"]["tailed"]
+    rng = np.random.default_rng(SEED)
+    calm = np.clip(rng.standard_normal((4, 1000)), -1.5, 1.5)
+    calm[:, :60] = 3 + 0.01 * rng.standard_normal((4, 60))  # one long visit to each tail, then never again
+    calm[:, 60:120] = -3 + 0.01 * rng.standard_normal((4, 60))
+    draws[:] = calm
+    table = hb.diagnostics(fit)
+    assert table.loc["smallest tail ESS", "where"] == "tailed"
+    assert not table.loc["smallest tail ESS", "passed"]
+    assert table.loc["smallest tail ESS", "worst"] < 0.7 * table.loc["smallest bulk ESS", "worst"]
+
+
+def test_draws_of_another_model_are_not_compared():
+    with pytest.raises(hb.InputError, match="the draws have no"):
+        hb.agreement(chains(), hb.exact_pooled(DATA, PRIORS))
+
+
 def test_one_divergence_is_one_too_many():
     fit = chains()
     fit["sample_stats"]["diverging"][2, 10] = True

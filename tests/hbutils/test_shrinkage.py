@@ -151,6 +151,18 @@ def test_fewer_observations_shrink_more():
     assert by_size.iloc[0] < by_size.iloc[-1]
 
 
+def test_a_predictor_in_seconds_since_1970_costs_no_digits():
+    x = 1.7e9 + 30.0 * np.arange(6)
+    data = hb.GroupedData(y=[1, 2, 3, 5, 5, 7], group=[0, 0, 0, 1, 1, 1], labels=("a", "b"), x=x)
+    assert hb.least_squares(data)["beta"].tolist() == pytest.approx([1 / 30, 1 / 30], rel=1e-6)
+
+
+def test_table_refuses_the_posterior_of_other_data_with_the_same_groups():
+    data = hb.load_drivers()
+    with pytest.raises(hb.InputError, match="other data"):
+        hb.shrinkage_table(replace(data, y=data.y + 1), hb.exact_posterior(data))
+
+
 def test_table_refuses_the_posterior_of_other_groups():
     data = hb.load_drivers()
     other = replace(data, labels=tuple(f"x{j}" for j in range(12)))
