@@ -85,7 +85,7 @@ def shrinkage_matrix(
     finite = np.isfinite([sigma, sigma_alpha, sigma_beta]).all()
     if not (finite and sigma > 0 and min(sigma_alpha, sigma_beta) >= 0 and -1 <= rho <= 1):
         raise InputError(
-            "sigma must be positive, between-group SDs 0 or more, all of them finite, and rho between -1 and 1"
+            "sigma must be positive, between-group SDs 0 or more, all finite, and rho between -1 and 1"
         )
     design = np.column_stack([np.ones_like(x), x])
     noise = sigma**2 * np.linalg.inv(design.T @ design)
