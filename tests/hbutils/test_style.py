@@ -133,3 +133,10 @@ def type_only(path: Path) -> set[str]:
 def test_a_module_imports_only_from_those_above_it(path):
     below = set(ORDER[ORDER.index(path.stem) :])
     assert not (imports(path) - type_only(path)) & below
+
+
+def test_the_exact_solution_s_parts_import_only_data_and_each_other():
+    parts = {"_gaussian", "_quadrature"}
+    for part in parts:
+        path = PACKAGE / f"{part}.py"
+        assert imports(path) - type_only(path) <= {"data"} | parts
