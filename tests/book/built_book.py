@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import notebook_rules
+import yaml
 from bs4 import BeautifulSoup, Tag
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ FETCHING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "preconnect"
 def pages(html: Path) -> list[Path]:
     """Return the rendered pages; what a library ships in `_static` is no page of ours."""
     return sorted(path for path in html.rglob("*.html") if "_static" not in path.relative_to(html).parts)
+
+
+def listed_pages(root: Path) -> list[str]:
+    """Return the pages of the table of contents, without suffix."""
+    toc = root / "_toc.yml"
+    entries = yaml.safe_load(toc.read_text(encoding="utf-8")) if toc.exists() else {}
+    return [re.sub(r"\.(ipynb|md)$", "", entry) for entry in notebook_rules.toc_entries(entries)]
 
 
 @lru_cache(maxsize=256)

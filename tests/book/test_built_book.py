@@ -1,21 +1,13 @@
-"""The rendered book: every page is there, with its figures; nothing leads nowhere.
-
-The book that `make book` left in `_build/html` is used when it is newer than all it is made from; otherwise
-one is built in a temporary folder. `BOOK_HTML=some/folder` checks another.
-"""
+"""The rendered book: every page is there, with its figures; nothing leads nowhere."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import built_book
 import notebook_rules as rules
 import pytest
-import yaml
 
 ROOT = rules.ROOT
 CHECKS = [
@@ -25,37 +17,6 @@ CHECKS = [
     built_book.raw_markup,
     built_book.undescribed_images,
 ]
-
-
-def newest(*paths: Path) -> float:
-    files = [
-        file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
-    ]
-    return max((file.stat().st_mtime for file in files if "__pycache__" not in file.parts), default=0.0)
-
-
-@pytest.fixture(scope="session")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if "BOOK_HTML" in os.environ:
-        return Path(os.environ["BOOK_HTML"]).resolve()
-    made = ROOT / "_build" / "html"
-    sources = [ROOT / name for name in ("_config.yml", "_toc.yml", "chapters", "hbutils", "site")]
-    if made.is_dir() and newest(made) >= newest(*sources):
-        return made
-    out = tmp_path_factory.mktemp("book")
-    # The same flags as make book's.
-    build = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--quiet", "--warningiserror"]
-    command = [*build, "--nitpick", "--keep-going", "--path-output", str(out), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if done.returncode:
-        pytest.fail(f"the book does not build:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}", pytrace=False)
-    return out / "_build" / "html"
-
-
-def expected_pages() -> list[str]:
-    toc = ROOT / "_toc.yml"
-    entries = rules.toc_entries(yaml.safe_load(toc.read_text(encoding="utf-8"))) if toc.exists() else []
-    return [re.sub(r"\.(ipynb|md)$", "", entry) for entry in entries]
 
 
 def figure_cells(notebook: Path) -> dict[str, tuple[str, str]]:
@@ -75,12 +36,12 @@ def words(text: str) -> list[str]:
 
 
 def test_table_of_contents_has_pages() -> None:
-    assert len(expected_pages()) > 1, "_toc.yml lists no pages: the checks below would hold for nothing"
+    assert len(built_book.listed_pages(ROOT)) > 1, "_toc.yml lists no pages"
 
 
 def test_pages_are_those_of_the_table_of_contents(html: Path) -> None:
     built = {page.relative_to(html).with_suffix("").as_posix() for page in built_book.pages(html)}
-    listed = set(expected_pages())
+    listed = set(built_book.listed_pages(ROOT))
     made_by_sphinx = {"genindex", "index", "search", "py-modindex"}
     assert listed - built == set(), "missing"
     assert built - listed - made_by_sphinx == set(), (
@@ -91,7 +52,7 @@ def test_pages_are_those_of_the_table_of_contents(html: Path) -> None:
 def test_sources_are_those_of_the_table_of_contents(html: Path) -> None:
     folder = html / "_sources"
     sources = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {re.sub(r"\.(ipynb|md)$", "", source) for source in sources} == set(expected_pages())
+    assert {re.sub(r"\.(ipynb|md)$", "", source) for source in sources} == set(built_book.listed_pages(ROOT))
 
 
 @pytest.mark.parametrize("path", rules.chapters(ROOT), ids=lambda path: path.stem)
