@@ -1,5 +1,5 @@
 # The public names: lazy_loader reads this file at run time, type checkers before it.
-from . import plots as plots
+from . import dials as dials, plots as plots
 from .data import (
     GroupedData as GroupedData,
     HbutilsError as HbutilsError,
@@ -43,6 +43,8 @@ from .shrinkage import (
 )
 from .simulate import Simulated as Simulated, simulate as simulate
 from .style import (
+    DARK_DATA as DARK_DATA,
+    DARK_PALETTE as DARK_PALETTE,
     DATA as DATA,
     PALETTE as PALETTE,
     line_style as line_style,

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.style
 
-__all__ = ["DATA", "PALETTE", "line_style", "marker_style", "use_style"]
+__all__ = ["DARK_DATA", "DARK_PALETTE", "DATA", "PALETTE", "line_style", "marker_style", "use_style"]
 
 STYLE_FILE = Path(__file__).with_name("house.mplstyle")
 
@@ -20,7 +20,15 @@ PALETTE = {
     "partial": "#00856F",
     "pooled": "#D97706",
 }
+# The same on a dark ground: what the pages make of figures there, by `invert(1) hue-rotate(180deg)`.
+DARK_PALETTE = {
+    "population": "#DDDDDD",
+    "unpooled": "#9DB4FF",
+    "partial": "#31B6A0",
+    "pooled": "#D16F00",
+}
 DATA = "#6B6B6B"  # observations, which belong to no model
+DARK_DATA = "#949494"
 
 # A second difference beside the colour
 _LINES = {"population": (0, (1, 1)), "unpooled": (0, (4, 1.5, 1, 1.5)), "partial": "-", "pooled": (0, (5, 2))}

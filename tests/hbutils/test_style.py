@@ -77,6 +77,25 @@ def test_every_colour_stands_out_from_white(colour):
     assert 1.05 / (luminance + 0.05) >= 3
 
 
+HUE_ROTATE_180 = np.array([[-0.574, 1.430, 0.144], [0.426, 0.430, 0.144], [0.426, 1.430, -0.856]])
+
+
+def test_dark_palette_is_what_the_pages_make_of_figures_in_the_dark():
+    """Filter Effects 1: invert(1), then hue-rotate(180deg), whose matrix is above, clipped."""
+    light, dark = {**hb.PALETTE, "data": hb.DATA}, {**hb.DARK_PALETTE, "data": hb.DARK_DATA}
+    assert light.keys() == dark.keys()
+    for name, colour in light.items():
+        seen = np.clip(HUE_ROTATE_180 @ (1 - np.array(mpl.colors.to_rgb(colour))), 0, 1)
+        np.testing.assert_allclose(mpl.colors.to_rgb(dark[name]), seen, atol=1.5 / 255, err_msg=name)
+
+
+@pytest.mark.parametrize("colour", [*hb.DARK_PALETTE.values(), hb.DARK_DATA])
+def test_every_dark_colour_stands_out_from_the_dark_page(colour):
+    """WCAG 2.2, 1.4.11, on the theme's #14181E."""
+    luminance, ground = TO_XYZ[1] @ linear(colour), TO_XYZ[1] @ linear("#14181E")
+    assert (luminance + 0.05) / (ground + 0.05) >= 3
+
+
 def test_strategies_differ_in_dashes_and_markers_as_well_as_in_colour():
     assert len({str(hb.line_style(name)["linestyle"]) for name in hb.PALETTE}) == len(hb.PALETTE)
     assert len({hb.marker_style(name)["marker"] for name in hb.PALETTE}) == len(hb.PALETTE)

@@ -1,0 +1,282 @@
+// The frame of every dial: controls, axes, marks, legend, readout and table. A dial says what to draw at a
+// setting; this file draws it, in a page of the book as in JupyterLab. See CONTRIBUTING, "A dial of your own".
+window.hbDials = (() => {
+  "use strict";
+  const makers = {};
+  const SVG = "http://www.w3.org/2000/svg";
+  const THUMB = 24; // px: the slider's knob, which keeps its whole width inside the track
+  const MARGIN = { top: 10, right: 14, bottom: 42, left: 54 };
+
+  const style = (palette) => {
+    const set = (colours) => Object.entries(colours).map(([k, v]) => `--hb-${k}:${v}`).join(";");
+    return `
+.hb-dial{${set(palette.light)};--line:#8a8a8a;--ground:#fff;color:#222;font:15px/1.45 var(--hb-font-ui,system-ui,sans-serif);
+margin:.5rem 0;max-width:46rem;text-align:left;container-type:inline-size}
+html[data-theme=dark] .hb-dial,[data-jp-theme-light=false] .hb-dial{${set(palette.dark)};--ground:#121212;color:#e6e6e6}
+.hb-dial svg{display:block;overflow:visible;width:100%}
+.hb-dial svg text{fill:currentColor;font-size:13px}
+.hb-dial path{stroke-linejoin:round;stroke-linecap:round}
+.hb-dial .hb-axis{fill:none;stroke:var(--line)}
+.hb-legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:0 0 .4rem;padding:0;list-style:none}
+.hb-legend li{display:flex;align-items:center;gap:.4rem;margin:0}
+.hb-legend svg{flex:none;width:26px;height:12px}
+.hb-control{display:block;margin:.4rem 0 0;font-weight:400}
+.hb-control .hb-value{font-weight:600;font-variant-numeric:tabular-nums}
+.hb-control select{font:inherit;color:inherit;background:var(--ground);border:1px solid var(--line);border-radius:4px;
+min-height:28px;margin-left:.3rem}
+.hb-dial input[type=range]{appearance:none;-webkit-appearance:none;display:block;width:100%;height:32px;margin:0;
+background:none;cursor:pointer}
+.hb-dial input::-webkit-slider-runnable-track{height:6px;border-radius:3px;background:var(--line)}
+.hb-dial input::-moz-range-track{height:6px;border-radius:3px;background:var(--line)}
+.hb-dial input::-webkit-slider-thumb{-webkit-appearance:none;width:${THUMB}px;height:${THUMB}px;margin-top:-9px;
+border-radius:50%;border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
+.hb-dial input::-moz-range-thumb{box-sizing:border-box;width:${THUMB}px;height:${THUMB}px;border-radius:50%;
+border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
+.hb-dial :is(input,select,summary):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:2px;border-radius:4px}
+.hb-dial output{display:block;min-height:2.9em;margin-top:.4rem}
+@container (max-width:30rem){.hb-dial output{min-height:5.8em}}
+.hb-dial details{margin-top:.3rem}
+.hb-dial summary{min-height:24px;cursor:pointer}
+.hb-dial .hb-table{max-height:20rem;overflow:auto}
+.hb-dial table{border-collapse:collapse;margin:.3rem 0;font-variant-numeric:tabular-nums}
+.hb-dial :is(th,td){padding:.1rem .8rem .1rem 0;text-align:right;font-weight:400;background:none}
+.hb-dial thead th{border-bottom:1px solid var(--line);font-weight:600}
+.hb-dial :is(th,td):first-child{text-align:left}
+@media screen{.hb-static{display:none!important}}
+@media print{.hb-dial{display:none!important}}
+@media (forced-colors:active){.hb-dial input::-webkit-slider-thumb{forced-color-adjust:none}}`;
+  };
+
+  // An element with attributes and children; SVG's have a namespace of their own.
+  const make = (tag, attributes = {}, ...children) => {
+    const svg = ["svg", "g", "path", "text", "line", "rect"].includes(tag);
+    const element = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+  };
+
+  // Round numbers to put ticks at, about `count` of them.
+  const ticks = ([low, high], count) => {
+    const raw = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = power * [1, 2, 5, 10].find((m) => m * power >= raw);
+    const first = Math.ceil(low / step - 1e-9);
+    const found = [];
+    for (let i = first; i * step <= high + 1e-9 * step; i++) found.push(+(i * step).toPrecision(12));
+    return found;
+  };
+
+  // Three significant digits, two of them at most after the point; a true minus sign.
+  const number = (value) => {
+    if (value === 0 || !Number.isFinite(value)) return { Infinity: "∞", 0: "0" }[value] ?? "–";
+    const places = Math.min(2, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
+    return value.toFixed(places).replace(/^-/, "−");
+  };
+
+  const tick = (value) => String(value).replace("-", "−");
+
+  const DASHES = { pooled: "9 4", unpooled: "9 3 2 3", population: "1.5 4" };
+
+  const outline = (mark, x, y) => {
+    const at = ([a, b]) => `${x(a).toFixed(2)} ${y(b).toFixed(2)}`;
+    if (mark.type === "points") return mark.data.map((p) => `M${at(p)}h0`).join("");
+    const line = (points) => (points.length ? `M${points.map(at).join("L")}` : "");
+    if (mark.type === "band") return line([...mark.data[0], ...[...mark.data[1]].reverse()]) + "Z";
+    return mark.data.map(line).join("");
+  };
+
+  const paint = (mark) => {
+    const colour = `var(--hb-${mark.colour})`;
+    if (mark.type === "band") return { fill: colour, "fill-opacity": mark.opacity ?? 0.22, stroke: "none" };
+    const size = mark.size ?? (mark.type === "points" ? 6 : 2);
+    const dash = mark.type === "lines" && mark.dashed ? DASHES[mark.colour] ?? "none" : "none";
+    return { fill: "none", stroke: colour, "stroke-width": size, "stroke-opacity": mark.opacity ?? 1, "stroke-dasharray": dash };
+  };
+
+  const swatch = (mark) => {
+    const svg = make("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
+    const d = { points: "M13 6h0", band: "M0 0H26V12H0Z" }[mark.type] ?? "M1 6H25";
+    svg.append(make("path", { d, ...paint(mark) }));
+    return svg;
+  };
+
+  // One pair of axes. Clips what leaves it, and is laid out anew when the width changes.
+  const panel = (spec, id) => {
+    const svg = make("svg", { role: "img", "aria-label": spec.title });
+    const frame = make("g", { class: "hb-axis" });
+    const clip = make("rect");
+    const clipPath = document.createElementNS(SVG, "clipPath");
+    clipPath.id = `${id}-clip`;
+    clipPath.append(clip);
+    const marks = make("g", { "clip-path": `url(#${id}-clip)` });
+    svg.append(clipPath, frame, marks);
+    const scale = { x: null, y: null };
+
+    const layout = (width) => {
+      const height = Math.round(Math.min(spec.height ?? 340, Math.max(240, width * 0.75)));
+      const right = width - MARGIN.right;
+      const bottom = height - MARGIN.bottom;
+      const linear = ([low, high], from, to) => (v) => from + ((v - low) / (high - low)) * (to - from);
+      scale.x = linear(spec.x.domain, MARGIN.left, right);
+      scale.y = linear(spec.y.domain, bottom, MARGIN.top);
+      svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      svg.setAttribute("height", height);
+      const box = { x: MARGIN.left, y: MARGIN.top, width: right - MARGIN.left, height: bottom - MARGIN.top };
+      for (const [key, value] of Object.entries(box)) clip.setAttribute(key, value);
+      frame.replaceChildren(
+        make("path", { d: `M${MARGIN.left} ${MARGIN.top}V${bottom}H${right}` }),
+        ...ticks(spec.x.domain, Math.min(10, width / 60)).flatMap((v) => [
+          make("path", { d: `M${scale.x(v)} ${bottom}v5` }),
+          make("text", { x: scale.x(v), y: bottom + 19, "text-anchor": "middle", stroke: "none" }, tick(v)),
+        ]),
+        ...ticks(spec.y.domain, height / 60).flatMap((v) => [
+          make("path", { d: `M${MARGIN.left} ${scale.y(v)}h-5` }),
+          make("text", { x: MARGIN.left - 9, y: scale.y(v) + 4, "text-anchor": "end", stroke: "none" }, tick(v)),
+        ]),
+        make("text", { x: (MARGIN.left + right) / 2, y: height - 4, "text-anchor": "middle", stroke: "none" },
+          spec.x.label),
+        make("text", { transform: `translate(13 ${(MARGIN.top + bottom) / 2}) rotate(-90)`,
+          "text-anchor": "middle", stroke: "none" }, spec.y.label),
+      );
+    };
+
+    const draw = (list) => {
+      while (marks.childElementCount < list.length) marks.append(make("path"));
+      [...marks.children].forEach((path, i) => {
+        const mark = list[i];
+        path.setAttribute("d", mark ? outline(mark, scale.x, scale.y) : "");
+        if (mark) for (const [key, value] of Object.entries(paint(mark))) path.setAttribute(key, value);
+      });
+    };
+    return { svg, layout, draw, scale };
+  };
+
+  // Beneath a slider: a scale, and the interval where something lies.
+  const strip = (control) => {
+    const svg = make("svg", { "aria-hidden": "true", height: control.mark ? 42 : 20 });
+    const layout = (width) => {
+      const at = (position) => THUMB / 2 + (position / control.last) * (width - THUMB);
+      svg.setAttribute("viewBox", `0 0 ${width} ${svg.getAttribute("height")}`);
+      let end = -Infinity; // a label that would touch its neighbour is left out
+      const labels = control.ticks.flatMap(([position, text]) => {
+        const x = at(position);
+        if (x - 4 * text.length < end + 6) return [];
+        end = x + 4 * text.length;
+        const anchor = position === 0 ? "start" : position === control.last ? "end" : "middle";
+        const edge = { start: x - THUMB / 2, middle: x, end: x + THUMB / 2 }[anchor];
+        return [make("text", { x: edge, y: 13, "text-anchor": anchor }, text)];
+      });
+      svg.replaceChildren(...labels);
+      if (!control.mark) return;
+      const { low, value, high, text } = control.mark;
+      const middle = Math.min(Math.max(at(value), 4 * text.length), width - 4 * text.length);
+      svg.append(
+        make("path", { d: `M${at(low)} 22H${at(high)}`, stroke: "var(--hb-partial)", "stroke-width": 5 }),
+        make("path", { d: `M${at(value)} 22h0`, stroke: "currentColor", "stroke-width": 9 }),
+        make("text", { x: middle, y: 40, "text-anchor": "middle" }, text),
+      );
+    };
+    return { svg, layout };
+  };
+
+  // A control's element, how to read it, and how to say what it says.
+  const control = (spec, changed) => {
+    const value = make("span", { class: "hb-value" });
+    if (spec.options) {
+      const select = make("select", {}, ...spec.options.map((o) => make("option", { value: o }, o)));
+      select.value = spec.start;
+      select.addEventListener("change", changed);
+      return { element: make("label", { class: "hb-control" }, spec.label, select), read: () => select.value, say() {},
+        layout() {} };
+    }
+    const input = make("input", { type: "range", min: 0, max: spec.last, step: 1, value: spec.start });
+    input.addEventListener("input", changed);
+    const below = strip(spec);
+    const label = make("label", { class: "hb-control" }, `${spec.label}: `, value, input);
+    const say = (text) => {
+      value.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+    };
+    return { element: make("div", {}, label, below.svg), read: () => +input.value, say, layout: below.layout };
+  };
+
+  const fill = (table, { head, rows }) => {
+    const cell = (text, i) => (i ? make("td", {}, text) : make("th", { scope: "row" }, text));
+    table.replaceChildren(
+      make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell)))),
+    );
+  };
+
+  // Put a dial into `el`. `spec` names title, x, y, legend, controls, and update(settings), which returns
+  // {marks, said, readout, table}: what to draw, each control's value in words, what it means, all numbers.
+  const dial = (el, spec) => {
+    const plot = panel(spec, el.id);
+    const names = Object.keys(spec.controls);
+    const table = make("table");
+    const box = make("div", { class: "hb-table", tabindex: 0, role: "region", "aria-label": "Numbers of the figure" },
+      table);
+    const details = make("details", {}, make("summary", {}, "The numbers"), box);
+    const readout = make("output", { "aria-live": "polite" });
+    const state = {};
+
+    const redraw = () => {
+      const settings = Object.fromEntries(names.map((name) => [name, controls[name].read()]));
+      const scene = spec.update(settings);
+      plot.draw(scene.marks);
+      for (const name of names) controls[name].say(scene.said?.[name]);
+      if (readout.textContent !== scene.readout) readout.textContent = scene.readout;
+      if (details.open) fill(table, scene.table);
+      Object.assign(state, { settings, scene });
+    };
+    const controls = Object.fromEntries(names.map((name) => [name, control(spec.controls[name], redraw)]));
+    details.addEventListener("toggle", redraw);
+    const legend = spec.legend.map(([text, mark]) => make("li", {}, swatch(mark), text));
+    el.append(make("ul", { class: "hb-legend" }, ...legend), plot.svg,
+      ...names.map((name) => controls[name].element), readout, details);
+
+    let width = 0;
+    const layout = () => {
+      if (!el.clientWidth || el.clientWidth === width) return; // hidden, or nothing has changed
+      width = el.clientWidth;
+      plot.layout(width);
+      for (const name of names) controls[name].layout(width);
+      redraw();
+    };
+    layout();
+    new ResizeObserver(layout).observe(el);
+    el.hbDial = { state, scale: plot.scale }; // for tests and the curious
+  };
+
+  // The still picture of the same thing, for paper and for pages without scripts, gives way to the dial.
+  const replaceStill = (el) => {
+    const home = el.closest(".cell_output, .jp-OutputArea, figure");
+    const image = home?.querySelector("img");
+    if (!image) return;
+    const figure = image.closest("figure");
+    (figure ? image : image.closest(".jp-OutputArea-child") ?? image).classList.add("hb-static");
+    if (figure) figure.insertBefore(el, figure.firstChild);
+  };
+
+  const render = ({ model, el, name = el.dataset.dial }) => {
+    if (!document.getElementById("hb-dial-style"))
+      document.head.append(make("style", { id: "hb-dial-style" }, style(model.palette)));
+    replaceStill(el);
+    makers[name]({ model, draw: (spec) => dial(el, spec) });
+  };
+
+  const start = () => {
+    for (const el of document.querySelectorAll(".hb-dial:not([data-drawn])")) {
+      if (!makers[el.dataset.dial]) continue; // its script is still to come
+      el.dataset.drawn = "";
+      render({ model: JSON.parse(el.querySelector("script").textContent), el });
+    }
+  };
+  const define = (name, maker) => {
+    makers[name] = maker;
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+    else start();
+  };
+  return { define, render, number };
+})();
