@@ -71,9 +71,9 @@ def say_where_first(app: Sphinx, doctree: nodes.document, page: str) -> None:
             target, section = places[anchor]
             title = app.env.titles[target].astext()
             number = re.match(r"\d+", title)
-            label = nodes.inline("", f"chapter {number[0]}" if number else title)
+            label = nodes.inline("", f"chapter\N{NO-BREAK SPACE}{number[0]}" if number else title)
             place = make_refnode(app.builder, page, target, section, label)
-            first = nodes.inline("", " First in ", place, nodes.Text("."), classes=["term-first"])
+            first = nodes.inline("", " First in ", place, nodes.Text("."))
             cast("nodes.paragraph", meaning[-1]).append(first)
 
 

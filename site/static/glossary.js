@@ -1,57 +1,61 @@
-// A term's meaning appears on pointing at its link, on focus and on a first tap; a second tap follows the link.
-// Esc, leaving and a tap elsewhere put it away. It stays while the pointer is on it.
+// A term's meaning shows on hover, focus and a first tap; a second tap follows the link.
+// Esc, leaving and a tap elsewhere hide it.
 (() => {
-  let link, box, timer, touch, shown; // link: whose meaning is in the box
+  let link, box, wait, touch, shown; // link: the one shown
 
-  const on = (type, act) => document.addEventListener(type, act, true);
-  const termAt = (event) => event.target.closest("a.term");
+  const on = (type, act) => addEventListener(type, act, true);
+  const term = ({ target }) => target.closest("a.term");
+  const inBox = ({ target }) => target.closest("[role=tooltip]");
 
   const place = () => {
     if (!link) return;
-    const { left, top, bottom } = link.getBoundingClientRect();
+    const at = link.getBoundingClientRect();
     const { clientWidth, clientHeight } = document.documentElement;
-    const fits = bottom + box.offsetHeight + 4 < clientHeight;
-    box.style.left = Math.max(8, Math.min(left, clientWidth - box.offsetWidth - 8)) + "px";
-    box.style.top = (fits ? bottom + 4 : Math.max(8, top - box.offsetHeight - 4)) + "px";
+    const below = at.bottom + 4;
+    const above = Math.max(8, at.top - box.offsetHeight - 4);
+    box.style.left = Math.max(8, Math.min(at.left, clientWidth - box.offsetWidth - 8)) + "px";
+    box.style.top = (below + box.offsetHeight < clientHeight ? below : above) + "px";
   };
 
   const hide = () => {
-    clearTimeout(timer);
+    clearTimeout(wait);
     if (link) box.hidden = true;
     link = null;
   };
 
-  const show = (term) => {
+  const show = (to) => {
     hide();
-    link = term;
-    box = document.getElementById(term.getAttribute("aria-describedby"));
+    link = to;
+    box = document.getElementById(to.getAttribute("aria-describedby"));
     box.hidden = false;
     place();
   };
 
   on("pointerover", (event) => {
     if (event.pointerType === "touch") return;
-    clearTimeout(timer);
-    const term = termAt(event);
-    if (term) timer = term !== link && setTimeout(show, 150, term);
-    else if (link !== document.activeElement && !event.target.closest(".term-meaning")) timer = setTimeout(hide, 300);
+    clearTimeout(wait);
+    const to = term(event);
+    if (to) wait = to !== link && setTimeout(show, 150, to);
+    else if (link !== document.activeElement && !inBox(event)) wait = setTimeout(hide, 300);
   });
-  on("focusin", (event) => event.target.matches("a.term:focus-visible") && show(event.target));
-  on("focusout", (event) => event.target === link && hide());
-  on("keydown", (event) => {
+  on("focusin", ({ target }) => target.matches("a.term:focus-visible") && show(target));
+  on("focusout", ({ target }) => target === link && !box.matches(":hover") && hide());
+  on("keydown", ({ key }) => {
     touch = false;
-    if (event.key === "Escape") hide();
+    if (key === "Escape") hide();
   });
   on("pointerdown", (event) => {
     touch = event.pointerType === "touch";
-    shown = link && termAt(event) === link;
-    if (touch && !shown && !event.target.closest(".term-meaning")) hide();
+    shown = link && term(event) === link;
+    if (!shown && !inBox(event)) hide();
   });
   on("click", (event) => {
-    if (!touch || shown || !termAt(event)) return;
+    const to = term(event);
+    if (!to) return;
+    if (!touch || shown) return hide();
     event.preventDefault();
-    show(termAt(event));
+    show(to);
   });
   on("scroll", place);
-  addEventListener("resize", place);
+  on("resize", place);
 })();
