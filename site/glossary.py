@@ -94,17 +94,24 @@ class Meanings:
 
     def add(self, app: Sphinx, page: str, _template: str, context: dict[str, str], *_: object) -> None:
         """Add the meanings of a page's terms to its end, hidden, and point the links at them."""
-        used = list(dict.fromkeys(anchor for _, anchor in LINK.findall(context.get("body", ""))))
-        if not used or page == GLOSSARY:
+        body = context.get("body", "")
+        if page == GLOSSARY or not LINK.search(body):
             return
         if not self.html:
             self.render(app)
-        boxes = [
-            f'<div class="term-meaning" id="about-{anchor}" role="tooltip" hidden>{self.html[anchor]}</div>'
-            for anchor in used
-        ]
-        body = LINK.sub(r'<a class="\1 term" aria-describedby="about-\2"', context["body"])
-        context["body"] = body + "".join(boxes)
+        used: dict[str, str] = {}
+
+        def describe(link: re.Match[str]) -> str:
+            classes, anchor = link.groups()
+            if anchor not in self.html:  # MyST has warned
+                return link[0]
+            used[anchor] = self.html[anchor]
+            return f'<a class="{classes} term" aria-describedby="about-{anchor}"'
+
+        context["body"] = LINK.sub(describe, body) + "".join(
+            f'<div class="term-meaning" id="about-{anchor}" role="tooltip" hidden>{html}</div>'
+            for anchor, html in used.items()
+        )
         app.add_css_file("glossary.css")
         app.add_js_file("glossary.js", loading_method="defer")
 
