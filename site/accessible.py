@@ -26,10 +26,9 @@ def mend_tables(soup: BeautifulSoup) -> None:
     """
     for table in soup.select("table"):
         corner = table.select_one("thead th")
-        if corner and not corner.get_text(strip=True):
+        if corner and not corner.get_text(strip=True) and not table.select("tbody th"):
             for cell in table.select("tbody tr > td:first-child"):
-                if not cell.find_previous_sibling("th"):
-                    cell.name = "th"
+                cell.name = "th"
         for cell in table.select("th"):
             if not cell.get_text(strip=True) and not cell.find(["img", "math"]):
                 cell.name = "td"

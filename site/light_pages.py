@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNUSED_SHEETS = re.compile(r"_static/(styles/|togglebutton|copybutton|mystnb|sphinx-thebe|sphinx-design)")
 UNUSED_SCRIPTS = re.compile(r"_static/(togglebutton|design-tabs|sphinx-thebe|scripts/sphinx-book-theme)")
-UNUSED_LINES = re.compile(r"toggle|thebe|DOCUMENTATION_OPTIONS")  # scripts that stand in the page itself
+UNUSED_LINES = re.compile(r"toggle|THEBE|DOCUMENTATION_OPTIONS")  # scripts that stand in the page itself
 SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)  # for whoever mends the theme
 
 REDIRECT = """<!DOCTYPE html>

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "book"), str(ROOT / "tests" / "browser"), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("tests/book", "tests/browser", "tools", "site")]
 
 
 def newest(*paths: Path) -> float:
