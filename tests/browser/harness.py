@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Error
+from playwright.sync_api import Error, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +156,8 @@ def visit(
         seen = Visit(context.new_page(), theme)
         seen.watch()
         seen.page.goto(address, wait_until="load")
-        settle(seen.page)
+        if options.get("java_script_enabled", True):
+            settle(seen.page)
         yield seen
     finally:
         context.close()
@@ -164,12 +165,16 @@ def visit(
 
 def settle(page: Page) -> None:
     """Wait until fonts are there and what was due when the page had loaded has been painted."""
-    page.evaluate(
-        """async () => {
-            await document.fonts.ready;
-            await new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)));
-        }"""
-    )
+    ready = """async () => {
+        await document.fonts.ready;
+        await new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)));
+    }"""
+    for _ in range(3):  # a page may lead on to another while it is asked
+        with suppress(Error):
+            page.wait_for_load_state("load")
+            page.evaluate(ready)
+            return
+    raise TimeoutError(f"{page.url} does not settle")
 
 
 @contextmanager
@@ -209,7 +214,7 @@ def jupyterlab(notebooks: Path, scratch: Path, *, seconds: float = 90) -> Iterat
     finally:
         server.terminate()
         try:
-            server.wait(20)
+            server.wait(5)  # it waits for kernels that have hardly started; they end when it does
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
@@ -224,3 +229,9 @@ def _port(server: subprocess.Popen[bytes], runtime: Path, log: Path, seconds: fl
                 return int(json.loads(note.read_text(encoding="utf-8"))["port"])
         time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-4000:]}")
+
+
+if __name__ == "__main__":
+    with sync_playwright() as started:
+        browser = launch(started)
+        sys.exit(f"harness: {MISSING}" if browser is None else 0)

@@ -79,7 +79,7 @@
     },
 
     formulas() {
-      return [...document.querySelectorAll("article math")].filter((e) => !e.parentElement.closest("math")).length;
+      return [...document.querySelectorAll("article math")].filter((e) => e.checkVisibility()).length;
     },
 
     unsetFormulas() {
@@ -88,7 +88,7 @@
       for (const formula of article.querySelectorAll("math")) {
         if (!formula.checkVisibility()) continue;
         const box = formula.getBoundingClientRect();
-        const tex = (formula.querySelector("annotation") ?? formula).textContent.slice(0, 60);
+        const tex = formula.textContent.slice(0, 60);
         if (box.width < 2 || box.height < 2) problems.push(`formula has no size: ${tex}`);
         const out = box.right > edge.right + 1 || box.left < edge.left - 1;
         if (out && !kept(formula.parentElement, ["auto", "scroll"]))

@@ -28,6 +28,7 @@ AXE_OPTIONS = {
     "preload": False,  # it would fetch the style sheets again, which a page from disk may not
 }
 IN_PAGE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+MOST_BYTES = 600_000  # a stock page of the same chapters has 3.8 million: see benchmarks/pages.md
 TEXT_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 GRAPHICS_CONTRAST = 3.0  # 1.4.11
 LEAST_INK = 0.0005  # of a figure's area; axes and their labels alone have more
@@ -57,6 +58,13 @@ def outside_requests(visit: Visit) -> list[str]:
 def no_icon(visit: Visit) -> list[str]:
     """Without an icon of its own, a page asks for one at the root of the site, where the book need not be."""
     return [] if visit.page.locator("link[rel~=icon]").count() else ["the page names no icon"]
+
+
+def too_heavy(visit: Visit) -> list[str]:
+    """What a page transfers besides its own figures, uncompressed, is kept in bounds."""
+    own = (answer for answer in visit.answers if "/_images/" not in answer.url)
+    weight = sum(len(answer.body()) for answer in own)
+    return [f"weighs {weight:,} bytes, more than {MOST_BYTES:,}"] if weight > MOST_BYTES else []
 
 
 # ------------------------------------------------------------------------------

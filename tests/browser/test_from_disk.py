@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-PAGES = [*built_book.listed_pages(notebook_rules.ROOT), "index", "genindex", "search"]
+PAGES = [*built_book.listed_pages(notebook_rules.ROOT), "index", "search"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROOT = notebook_rules.ROOT
-PAGES = [*built_book.listed_pages(ROOT), "genindex", "search"]
+PAGES = [*built_book.listed_pages(ROOT), "search"]
 WIDTHS = [1280, 768, 390]
 NARROWEST = 320
 AT_EVERY_WIDTH = [
@@ -37,6 +37,7 @@ AT_EVERY_WIDTH = [
 ]
 IN_USE = [
     rules.no_icon,
+    rules.too_heavy,
     rules.muddled_headings,
     rules.moving,
     rules.illegible_figures,
@@ -152,4 +153,5 @@ def test_formulas_are_counted() -> None:
 def test_every_formula_of_the_source_is_on_the_page(browser: Browser, site: str, page: Path) -> None:
     address = f"{site}/{page.relative_to(ROOT).with_suffix('.html').as_posix()}"
     with harness.visit(browser, address) as visit:
+        rules.open_folds(visit)
         assert rules.ask(visit.page, "formulas") == source_formulas(page)

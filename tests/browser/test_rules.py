@@ -49,6 +49,7 @@ REFUSED: list[tuple[Callable[[harness.Visit], list[str]], str, str]] = [
     (rules.outside_requests, "</body>", "<script>new WebSocket('wss://example.org/')</script></body>"),
     (rules.outside_requests, "/* more */", "main { background: url(https://example.org/a.png) }"),
     (rules.no_icon, 'rel="icon"', 'rel="help"'),
+    (rules.too_heavy, "</body>", '<script src="heavy.js"></script></body>'),
     (rules.inaccessible, ' alt="A line."', ""),
     (rules.inaccessible, ' lang="en"', ""),
     (rules.inaccessible, "/* more */", "p { color: #888; background: #999 }"),
@@ -116,6 +117,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "light.png").write_bytes(square(255, 30))
     (tmp_path / "dark.png").write_bytes(square(17, 230))
     (tmp_path / "faint.png").write_bytes(square(17, 60))
+    (tmp_path / "heavy.js").write_text(f"// {'x' * rules.MOST_BYTES}")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     return tmp_path
 
