@@ -84,13 +84,13 @@ def join_accent(over: Tag) -> None:
 
 
 def align(table: Tag) -> None:
-    """Set each cell's alignment and its distance to the cell before; browsers ignore those of the table."""
+    """Give each cell its alignment and its distance from the one before; browsers ignore the table's."""
     sides = str(table.attrs.pop("columnalign", "center")).split()
     gaps = ["0em", *str(table.attrs.pop("columnspacing", "1em")).split()]
     for row in table("mtr", recursive=False):
         for number, cell in enumerate(row("mtd", recursive=False)):
-            side, gap = sides[min(number, len(sides) - 1)], gaps[min(number, len(gaps) - 1)]
-            cell["style"] = f"text-align:{side};padding-left:{gap}"
+            cell["class"] = sides[min(number, len(sides) - 1)]
+            cell["style"] = f"padding-left: {gaps[min(number, len(gaps) - 1)]}"
 
 
 @cache
