@@ -1,6 +1,6 @@
 # The commands of the book. Each makes .venv first if it is missing or older than requirements.txt.
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks serve lint lock clean
+.PHONY: help book test lab notebooks serve bench lint lock clean
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -35,6 +35,9 @@ notebooks: $(ENV) ## run all chapters again, in place; NB=03 for one
 
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+bench: $(ENV) ## measure the pages against those of a stock Jupyter Book
+	$(BIN)/python benchmarks/pages.py
 
 lint: $(ENV) ## check style and types
 	$(BIN)/ruff check .
