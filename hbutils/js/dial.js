@@ -10,33 +10,35 @@ window.hbDials = (() => {
   const style = (palette) => {
     const set = (colours) => Object.entries(colours).map(([k, v]) => `--hb-${k}:${v}`).join(";");
     return `
-.hb-dial{${set(palette.light)};--line:#8a8a8a;--ground:#fff;color:#222;font:15px/1.45 var(--hb-font-ui,system-ui,sans-serif);
-margin:.5rem 0;max-width:46rem;text-align:left;container-type:inline-size}
-html[data-theme=dark] .hb-dial,[data-jp-theme-light=false] .hb-dial{${set(palette.dark)};--ground:#121212;color:#e6e6e6}
+.hb-dial{${set(palette.light)};--line:#8a8a8a;--hb-ground:var(--pst-color-background,var(--jp-layout-color0,#fff));
+color:var(--pst-color-text-base,var(--jp-content-font-color1,#222));font:15px/1.45 var(--hb-font-ui,system-ui,sans-serif);
+background:var(--hb-ground);margin:.5rem 0;max-width:46rem;text-align:left;container-type:inline-size}
+html[data-theme=dark] .hb-dial,[data-jp-theme-light=false] .hb-dial{${set(palette.dark)}}
 .hb-dial svg{display:block;overflow:visible;width:100%}
 .hb-dial svg text{fill:currentColor;font-size:13px}
 .hb-dial path{stroke-linejoin:round;stroke-linecap:round}
 .hb-dial .hb-axis{fill:none;stroke:var(--line)}
-.hb-legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:0 0 .4rem;padding:0;list-style:none}
-.hb-legend li{display:flex;align-items:center;gap:.4rem;margin:0}
-.hb-legend svg{flex:none;width:26px;height:12px}
+.hb-dial ul.hb-legend.hb-legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:0 0 .4rem;padding:0;list-style:none}
+.hb-dial .hb-legend li{display:flex;align-items:center;gap:.4rem;margin:0}
+.hb-dial .hb-legend svg{flex:none;width:26px;height:12px}
 .hb-control{display:block;margin:.4rem 0 0;font-weight:400}
 .hb-control .hb-value{font-weight:600;font-variant-numeric:tabular-nums}
-.hb-control select{font:inherit;color:inherit;background:var(--ground);border:1px solid var(--line);border-radius:4px;
+.hb-control select{font:inherit;color:inherit;background:var(--hb-ground);border:1px solid var(--line);border-radius:4px;
 min-height:28px;margin-left:.3rem}
 .hb-dial input[type=range]{appearance:none;-webkit-appearance:none;display:block;width:100%;height:32px;margin:0;
 background:none;cursor:pointer}
 .hb-dial input::-webkit-slider-runnable-track{height:6px;border-radius:3px;background:var(--line)}
 .hb-dial input::-moz-range-track{height:6px;border-radius:3px;background:var(--line)}
 .hb-dial input::-webkit-slider-thumb{-webkit-appearance:none;width:${THUMB}px;height:${THUMB}px;margin-top:-9px;
-border-radius:50%;border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
+border-radius:50%;border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
 .hb-dial input::-moz-range-thumb{box-sizing:border-box;width:${THUMB}px;height:${THUMB}px;border-radius:50%;
-border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
+border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
 .hb-dial :is(input,select,summary):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:2px;border-radius:4px}
 .hb-dial output{display:block;min-height:2.9em;margin-top:.4rem}
 @container (max-width:30rem){.hb-dial output{min-height:5.8em}}
 .hb-dial details{margin-top:.3rem}
-.hb-dial summary{min-height:24px;cursor:pointer}
+.hb-dial details>summary{display:list-item;list-style:disclosure-closed inside;min-height:24px;cursor:pointer}
+.hb-dial details[open]>summary{list-style-type:disclosure-open}
 .hb-dial .hb-table{max-height:20rem;overflow:auto}
 .hb-dial table{border-collapse:collapse;margin:.3rem 0;font-variant-numeric:tabular-nums}
 .hb-dial :is(th,td){padding:.1rem .8rem .1rem 0;text-align:right;font-weight:400;background:none}
@@ -74,13 +76,15 @@ border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px
     return value.toFixed(places).replace(/^-/, "−");
   };
 
+  // A number as short as it is.
   const tick = (value) => String(value).replace("-", "−");
 
   const DASHES = { pooled: "9 4", unpooled: "9 3 2 3", population: "1.5 4" };
 
   const outline = (mark, x, y) => {
     const at = ([a, b]) => `${x(a).toFixed(2)} ${y(b).toFixed(2)}`;
-    if (mark.type === "points") return mark.data.map((p) => `M${at(p)}h0`).join("");
+    const ring = `m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0`;
+    if (mark.type === "points") return mark.data.map((p) => `M${at(p)}${mark.hollow ? ring : "h0"}`).join("");
     const line = (points) => (points.length ? `M${points.map(at).join("L")}` : "");
     if (mark.type === "band") return line([...mark.data[0], ...[...mark.data[1]].reverse()]) + "Z";
     return mark.data.map(line).join("");
@@ -89,16 +93,18 @@ border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px
   const paint = (mark) => {
     const colour = `var(--hb-${mark.colour})`;
     if (mark.type === "band") return { fill: colour, "fill-opacity": mark.opacity ?? 0.22, stroke: "none" };
+    if (mark.hollow) return { fill: "var(--hb-ground)", stroke: colour, "stroke-width": 1.5, "stroke-opacity": 1 };
     const size = mark.size ?? (mark.type === "points" ? 6 : 2);
     const dash = mark.type === "lines" && mark.dashed ? DASHES[mark.colour] ?? "none" : "none";
     return { fill: "none", stroke: colour, "stroke-width": size, "stroke-opacity": mark.opacity ?? 1, "stroke-dasharray": dash };
   };
 
+  const SAMPLES = { points: [[13, 6]], lines: [[[1, 6], [25, 6]]], band: [[[0, 0], [26, 0]], [[0, 12], [26, 12]]] };
+
   const swatch = (mark) => {
-    const svg = make("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
-    const d = { points: "M13 6h0", band: "M0 0H26V12H0Z" }[mark.type] ?? "M1 6H25";
-    svg.append(make("path", { d, ...paint(mark) }));
-    return svg;
+    const self = (v) => v;
+    const d = outline({ ...mark, data: SAMPLES[mark.type] }, self, self);
+    return make("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" }, make("path", { d, ...paint(mark) }));
   };
 
   // One pair of axes. Clips what leaves it, and is laid out anew when the width changes.
@@ -249,14 +255,17 @@ border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px
     el.hbDial = { state, scale: plot.scale }; // for tests and the curious
   };
 
-  // The still picture of the same thing, for paper and for pages without scripts, gives way to the dial.
+  // The still picture, for paper and for pages without scripts, gives way. It stands in the figure that the dial
+  // is put into, or else in the cell before, whose caption then comes along.
   const replaceStill = (el) => {
-    const home = el.closest(".cell_output, .jp-OutputArea, figure");
-    const image = home?.querySelector("img");
-    if (!image) return;
-    const figure = image.closest("figure");
-    (figure ? image : image.closest(".jp-OutputArea-child") ?? image).classList.add("hb-static");
-    if (figure) figure.insertBefore(el, figure.firstChild);
+    const around = el.closest("figure");
+    const image = (around ?? el.closest(".cell, .jp-Cell")?.previousElementSibling)?.querySelector("img");
+    if (image) image.loading = "eager"; // a hidden picture that loads late would be missing on paper
+    const figure = image?.closest("figure");
+    (figure ? image : image?.closest(".jp-OutputArea-child"))?.classList.add("hb-static");
+    if (!figure || around) return;
+    el.replaceWith(figure);
+    figure.prepend(el);
   };
 
   const render = ({ model, el, name = el.dataset.dial }) => {
@@ -278,5 +287,5 @@ border:3px solid var(--ground);background:var(--hb-partial);box-shadow:0 0 0 1px
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
     else start();
   };
-  return { define, render, number };
+  return { define, render, number, tick };
 })();

@@ -1,6 +1,6 @@
 // Days are taken away from one group: its line leaves its own data for the population's.
 hbDials.define("sparse_subject", ({ model, draw }) => {
-  const { number, lines } = hbDials;
+  const { number, tick, lines } = hbDials;
   const sds = { sigma: model.sigma, sigmaAlpha: model.sigma_alpha, sigmaBeta: model.sigma_beta };
   const labels = model.groups.map((g) => g.label);
   const longest = Math.max(...model.groups.map((g) => g.x.length));
@@ -16,7 +16,7 @@ hbDials.define("sparse_subject", ({ model, draw }) => {
     y: model.y,
     legend: [
       ["known to the model", { type: "points", colour: "data", size: 8 }],
-      ["taken away", { type: "points", colour: "data", size: 8, opacity: 0.3 }],
+      ["taken away", { type: "points", colour: "data", hollow: true }],
       ["partially pooled, 95 %", { type: "lines", colour: "partial", size: 3 }],
       ["population", { type: "lines", colour: "population", dashed: true }],
       ["own least squares", { type: "lines", colour: "unpooled", dashed: true }],
@@ -47,16 +47,16 @@ hbDials.define("sparse_subject", ({ model, draw }) => {
           { type: "lines", colour: "population", data: [along((v) => lines.at(fit.mean, v))], dashed: true },
           { type: "lines", colour: "unpooled", data: own ? [along((v) => lines.at(own, v))] : [], dashed: true },
           { type: "lines", colour: "partial", data: [along((v) => lines.at(mean, v))], size: 3.5 },
-          { type: "points", colour: "data", data: observed.slice(kept), size: 8, opacity: 0.3 },
+          { type: "points", colour: "data", data: observed.slice(kept), hollow: true },
           { type: "points", colour: "data", data: observed.slice(0, kept), size: 8 },
         ],
         said: { known: `${kept} of ${x.length}` },
         readout: `Own data weigh ${percent(share)}. The line rises by ${number(mean[1])} ${model.slope_unit}; ` +
-          `the population's by ${number(fit.mean[1])}. At ${model.x.label} ${number(high)} ` +
+          `the population's by ${number(fit.mean[1])}. At ${model.x.label} ${tick(high)} ` +
           `the 95 % band is ${number(width)} ${model.unit} wide.`,
         table: {
           head: [model.x.label, "known", "observed", "line", "2.5 %", "97.5 %", "population"],
-          rows: x.map((v, i) => [number(v), i < kept ? "yes" : "no", ...[y[i], lines.at(mean, v),
+          rows: x.map((v, i) => [tick(v), i < kept ? "yes" : "no", ...[y[i], lines.at(mean, v),
             lines.at(mean, v) - half(v), lines.at(mean, v) + half(v), lines.at(fit.mean, v)].map((q) => q.toFixed(1))]),
         },
         mean,
