@@ -75,13 +75,11 @@ def fold_dropdowns(soup: BeautifulSoup) -> None:
 
 
 def size_images(soup: BeautifulSoup) -> None:
-    """Keep the room of images that are loaded when the reader gets near."""
-    for number, image in enumerate(soup.select("img")):
-        if size := SIZE.fullmatch(str(image.get("style", ""))):
+    """Keep the room of images that are on their way, at any width of the page."""
+    for image in soup.select("img[style]"):
+        if size := SIZE.fullmatch(str(image["style"])):
             del image["style"]
             image.attrs.update(size.groupdict())
-        if number:
-            image["loading"] = "lazy"
 
 
 def set_number_apart(soup: BeautifulSoup) -> None:
