@@ -50,8 +50,19 @@
         }),
     );
 
+  /** Let the Tab key start at the top of the page, wherever it was. */
+  const startAtTheTop = () => {
+    const root = document.documentElement;
+    root.tabIndex = -1;
+    root.focus();
+    root.removeAttribute("tabindex");
+    root.blur();
+    window.scrollTo(0, 0);
+  };
+
   return {
     ground,
+    startAtTheTop,
 
     scrollsSideways() {
       const root = document.scrollingElement, width = root.clientWidth;
@@ -145,7 +156,7 @@
 
     /** Remember how everything looks while nothing has the focus. */
     rememberLooks() {
-      document.activeElement?.blur();
+      startAtTheTop();
       window.plainLooks = new Map([...document.querySelectorAll("*")].map((e) => [e, looks(e)]));
       window.firstStop = null;
     },

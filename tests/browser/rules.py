@@ -185,7 +185,7 @@ def lost_focus(visit: Visit) -> list[str]:
 def no_way_past(visit: Visit) -> list[str]:
     """Whether the first stop of the Tab key is a link past the navigation, to the text itself."""
     page = visit.page
-    page.evaluate("document.activeElement.blur()")
+    ask(page, "startAtTheTop")
     page.keyboard.press("Tab")
     if not page.evaluate("document.activeElement.matches('a[href^=\"#\"]')"):
         return ["the first stop of the Tab key is no link within the page"]

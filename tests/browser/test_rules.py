@@ -159,6 +159,16 @@ def test_what_is_folded_away_is_looked_at_once_it_is_open(
         assert len(rules.scrolls_sideways(visit)) == 1
 
 
+def test_tab_key_starts_at_the_top_whatever_came_before(
+    browser: Browser, folder: Path, bad_site: str
+) -> None:
+    (folder / "index.html").write_text(GOOD.replace("/* more */", "nav a:focus { outline: none }"))
+    with harness.visit(browser, f"{bad_site}/index.html") as visit:
+        assert rules.no_way_past(visit) == []
+        assert len(rules.lost_focus(visit)) == 1
+        assert rules.no_way_past(visit) == []
+
+
 def test_contrast_is_that_of_wcag() -> None:
     assert rules.contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
     assert rules.contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.005)
