@@ -110,6 +110,7 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
   // One pair of axes. Clips what leaves it, and is laid out anew when the width changes.
   const panel = (spec, id) => {
     const svg = make("svg", { role: "img", "aria-label": spec.title });
+    let before = []; // what is drawn already need not be drawn again
     const frame = make("g", { class: "hb-axis" });
     const clip = make("rect");
     const clipPath = document.createElementNS(SVG, "clipPath");
@@ -120,6 +121,7 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     const scale = { x: null, y: null };
 
     const layout = (width) => {
+      before = [];
       const height = Math.round(Math.min(spec.height ?? 340, Math.max(240, width * 0.75)));
       const right = width - MARGIN.right;
       const bottom = height - MARGIN.bottom;
@@ -149,11 +151,13 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
 
     const draw = (list) => {
       while (marks.childElementCount < list.length) marks.append(make("path"));
-      [...marks.children].forEach((path, i) => {
-        const mark = list[i];
-        path.setAttribute("d", mark ? outline(mark, scale.x, scale.y) : "");
-        if (mark) for (const [key, value] of Object.entries(paint(mark))) path.setAttribute(key, value);
+      list.forEach((mark, i) => {
+        const path = marks.children[i];
+        if (mark.data !== before[i]?.data) path.setAttribute("d", outline(mark, scale.x, scale.y));
+        if (mark.colour === before[i]?.colour) return;
+        for (const [key, value] of Object.entries(paint(mark))) path.setAttribute(key, value);
       });
+      before = list;
     };
     return { svg, layout, draw, scale };
   };
@@ -233,11 +237,12 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
       plot.draw(scene.marks);
       for (const name of names) controls[name].say(scene.said?.[name]);
       if (readout.textContent !== scene.readout) readout.textContent = scene.readout;
-      if (details.open) fill(table, scene.table);
       Object.assign(state, { settings, scene });
+      clearTimeout(state.pause); // the table follows when the hand rests, and so a drag keeps up
+      if (details.open) state.pause = setTimeout(() => fill(table, state.scene.table), 100);
     };
     const controls = Object.fromEntries(names.map((name) => [name, control(spec.controls[name], redraw)]));
-    details.addEventListener("toggle", redraw);
+    details.addEventListener("toggle", () => details.open && fill(table, state.scene.table));
     const legend = spec.legend.map(([text, mark]) => make("li", {}, swatch(mark), text));
     el.append(make("ul", { class: "hb-legend" }, ...legend), plot.svg,
       ...names.map((name) => controls[name].element), readout, details);

@@ -7,6 +7,7 @@ hbDials.define("pooling_dial", ({ model, draw }) => {
   const segment = ({ mean }) => ends.map((x) => [x, lines.at(mean, x)]);
   const points = ({ x, y }) => x.map((v, i) => [v, y[i]]);
   const rest = model.groups.filter((_, i) => i !== chosen).flatMap(points);
+  const own = points(model.groups[chosen]);
   const positions = model.positions.map((sd) => sd ?? Infinity);
   const percent = (share) => `${Math.round(100 * share)} %`;
 
@@ -41,7 +42,7 @@ hbDials.define("pooling_dial", ({ model, draw }) => {
         marks: [
           { type: "points", colour: "data", data: rest, size: 5, opacity: 0.45 },
           { type: "lines", colour, data: fit.groups.map(segment), size: 1.6, opacity: 0.75 },
-          { type: "points", colour: "population", data: points(model.groups[chosen]), size: 7 },
+          { type: "points", colour: "population", data: own, size: 7 },
           { type: "lines", colour, data: [segment(fit.groups[chosen])], size: 4.5 },
         ],
         said: { sd: said },

@@ -268,8 +268,9 @@ class TestInAPage:
         assert figure.slider.get_attribute("aria-valuetext") != value
 
     def test_the_table_has_the_numbers(self, figure, name) -> None:
-        figure.slider.press("End")
         figure.box.locator("summary").click()
+        figure.slider.press("End")
+        figure.page.wait_for_timeout(300)  # the table follows when the hand rests
         rows = figure.box.locator("tbody tr").evaluate_all(
             "rows => rows.map(row => [...row.cells].map(c => c.textContent.replace('−', '-')))"
         )
