@@ -265,9 +265,10 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
   const replaceStill = (el) => {
     const around = el.closest("figure");
     const image = (around ?? el.closest(".cell, .jp-Cell")?.previousElementSibling)?.querySelector("img");
-    if (image) image.loading = "eager"; // a hidden picture that loads late would be missing on paper
-    const figure = image?.closest("figure");
-    (figure ? image : image?.closest(".jp-OutputArea-child"))?.classList.add("hb-static");
+    if (!image) return;
+    image.loading = "eager"; // a hidden picture that loads late would be missing on paper
+    (image.closest(".jp-OutputArea-child, a") ?? image).classList.add("hb-static");
+    const figure = image.closest("figure");
     if (!figure || around) return;
     el.replaceWith(figure);
     figure.prepend(el);
