@@ -225,7 +225,7 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     const plot = panel(spec, el.id);
     const names = Object.keys(spec.controls);
     const table = make("table");
-    const box = make("div", { class: "hb-table", tabindex: 0, role: "region", "aria-label": "Numbers of the figure" },
+    const box = make("div", { class: "hb-table", tabindex: 0, role: "group", "aria-label": "Numbers of the figure" },
       table);
     const details = make("details", {}, make("summary", {}, "The numbers"), box);
     const readout = make("output", { "aria-live": "polite" });
