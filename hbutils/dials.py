@@ -33,7 +33,7 @@ STEPS = 100  # positions of the pooling dial, beside zero
 class Dial:
     """An interactive figure, which a notebook shows when it is a cell's last value.
 
-    The figure of the cell before is its stand-in on paper and where scripts do not run, and lends its caption.
+    The figure of the cell before stands in for it on paper and without scripts, and lends it its caption.
 
     Attributes
     ----------
