@@ -36,8 +36,9 @@ notebooks: $(ENV) ## run all chapters again, in place; NB=03 for one
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-bench: $(ENV) ## measure the pages against those of a stock Jupyter Book
+bench: book ## measure the pages against those of a stock Jupyter Book, and the dials
 	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python benchmarks/dials.py
 
 lint: $(ENV) ## check style and types
 	$(BIN)/ruff check .
