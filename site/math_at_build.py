@@ -93,6 +93,12 @@ def align(table: Tag) -> None:
             cell["style"] = f"padding-left: {gaps[min(number, len(gaps) - 1)]}"
 
 
+def raise_root(root: Tag) -> None:
+    """Give what stands under a root the height of a capital, or browsers hang a low letter's sign too deep."""
+    strut = BeautifulSoup('<mspace height="0.85em"></mspace>', "html.parser").mspace
+    root.append(strut)
+
+
 @cache
 def mathml(tex: str, *, display: bool) -> str:
     """Return a formula as a `<math>` element.
@@ -114,6 +120,8 @@ def mathml(tex: str, *, display: bool) -> str:
         restyle(token)
     for over in math("mover", accent="true"):
         join_accent(over)
+    for root in math("msqrt"):
+        raise_root(root)
     for table in math("mtable"):
         align(table)
     return str(math)

@@ -117,6 +117,13 @@ def test_accent_joins_its_letter() -> None:
     assert "\u0302</mo></mover>" in math_at_build.mathml(r"\widehat{abc}", display=False)
 
 
+@pytest.mark.parametrize("tex", [r"\sqrt{\tau}", r"\sqrt{1 + 1/w}"])
+def test_root_holds_a_strut_as_high_as_a_capital(tex: str) -> None:
+    """Without it, Chromium hangs the sign over a low letter below the line."""
+    (root,) = BeautifulSoup(math_at_build.mathml(tex, display=False), "html.parser")("msqrt")
+    assert 0.7 < float(root.find_all("mspace")[-1]["height"].removesuffix("em")) < 1
+
+
 def test_columns_stand_as_they_were_meant() -> None:
     tex = r"\begin{array}{lcr} a & b & c \end{array}"
     cells = BeautifulSoup(math_at_build.mathml(tex, display=True), "html.parser").select("mtd")
