@@ -51,7 +51,7 @@ lock: $(ENV) ## compile requirements.txt from pyproject.toml; UPGRADE=1 takes ne
 
 clean: ## remove what the commands made, .venv excepted
 	rm -rf _build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
-	find chapters hbutils tests tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find benchmarks chapters hbutils site tests tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 $(ENV): requirements.txt
 	@tools/make_env.sh

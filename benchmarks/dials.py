@@ -36,10 +36,9 @@ MOST_BYTES = 15 * 1024  # compressed, for all dials of a page
 DIAL = re.compile(r'<div class="hb-dial".*?</script></div>', re.DOTALL)
 # Drags the slider to and fro, a step at a time, each after the picture of the one before. The script's time
 # is that of the event; then the browser lays out what has changed: asking for a size makes it do so at once.
-DRAG = """async ({ name, steps, table }) => {
+DRAG = """async ({ name, steps }) => {
     const box = document.getElementById(`dial-${name}`);
     const slider = box.querySelector('input[type=range]');
-    box.querySelector('details').open = table;
     const last = +slider.max;
     const times = [];
     for (let i = 0; i < steps; i++) {
@@ -84,13 +83,13 @@ def name_of(tag: str) -> str:
     return re.sub(r".*/([\w.-]+\.js).*", r"\1", tag)
 
 
-def drag(browser: Browser, address: str, name: str, steps: int, *, table: bool) -> np.ndarray:
+def drag(browser: Browser, address: str, name: str, steps: int) -> np.ndarray:
     """Milliseconds (steps, 2) of script, and of script and layout, with the processor slowed."""
     with harness.visit(browser, address) as visit:
         session = visit.page.context.new_cdp_session(visit.page)
         session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         visit.page.locator(f"#dial-{name} input").scroll_into_view_if_needed()
-        return np.array(visit.page.evaluate(DRAG, {"name": name, "steps": steps, "table": table}))
+        return np.array(visit.page.evaluate(DRAG, {"name": name, "steps": steps}))
 
 
 def main() -> int:
@@ -115,17 +114,15 @@ def main() -> int:
             "",
             f"Milliseconds at a step of a drag, over {arguments.steps} steps:",
             "",
-            "| page | dial | table | script, median | script, 95 % | script and layout, 95 % |",
-            "|---|---|---|---:|---:|---:|",
+            "| page | dial | script, median | script, 95 % | script and layout, 95 % |",
+            "|---|---|---:|---:|---:|",
         ]
         for page, name in places():
-            for table in (False, True):
-                times = drag(browser, f"{site}/chapters/{page.name}", name, arguments.steps, table=table)
-                half, most, both = np.median(times[:, 0]), *np.quantile(times, 0.95, axis=0)
-                shown = "open" if table else "closed"
-                lines.append(f"| {page.stem} | {name} | {shown} | {half:.1f} | {most:.1f} | {both:.1f} |")
-                if most >= MOST_SCRIPT:
-                    broken.append(f"{page.stem}, {name}, table {shown}: {most:.1f} ms of script at a step")
+            times = drag(browser, f"{site}/chapters/{page.name}", name, arguments.steps)
+            half, most, both = np.median(times[:, 0]), *np.quantile(times, 0.95, axis=0)
+            lines.append(f"| {page.stem} | {name} | {half:.1f} | {most:.1f} | {both:.1f} |")
+            if most >= MOST_SCRIPT:
+                broken.append(f"{page.stem}, {name}: {most:.1f} ms of script at a step")
         browser.close()
     lines += ["", "Bytes that its dials add to a page, compressed:", "", "| page | bytes |", "|---|---:|"]
     for page in dict.fromkeys(page for page, _ in places()):

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hbutils.data import GroupedData, InputError
+from hbutils.data import InputError
+from hbutils.exact import ExactPosterior
 from hbutils.style import DARK_DATA, DARK_PALETTE, DATA, PALETTE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from hbutils.exact import ExactPosterior
 
 __all__ = ["SCRIPTS", "Dial", "pooling_dial", "sparse_subject"]
 
@@ -79,16 +78,25 @@ def _padded(values: NDArray[np.float64]) -> list[float]:
     return [float(values.min() - margin), float(values.max() + margin)]
 
 
-def _axes(data: GroupedData) -> dict[str, Any]:
+def _axes(posterior: ExactPosterior, highlight: str | None) -> dict[str, Any]:
     """What both dials say about axes, units and observations."""
+    if not isinstance(posterior, ExactPosterior):
+        raise InputError("a dial needs what hb.exact_posterior(data) returns")
+    data = posterior.data
     if data.x is None:
         raise InputError("this dial draws lines, so the data need a predictor: give from_frame an x")
+    if "rho" in posterior.names:
+        raise InputError("this dial's intercepts and slopes are independent: use correlated=False")
     x_unit, y_unit = (data.units.get(name, "") for name in (data.x_name, data.y_name))
     ends = [float(data.x.min()), float(data.x.max())]
+    scale = float(np.ptp(data.y)) / 10  # differences of this size are worth three digits
     return {
         "group": data.group_name,
+        "highlight": data.labels[0 if highlight is None else data.position(highlight)],
         "unit": y_unit,
         "slope_unit": f"{y_unit} per {x_unit or data.x_name}".strip(),
+        "y_scale": scale,
+        "slope_scale": scale / (ends[1] - ends[0]),
         "x": {"label": data.axis_label("x"), "range": ends, "domain": _padded(data.x)},
         "y": {"label": data.axis_label("y"), "domain": _padded(data.y)},
         "groups": [
@@ -104,25 +112,32 @@ def pooling_dial(posterior: ExactPosterior, highlight: str | None = None) -> Dia
 
     At zero all lines are the pooled least-squares line, at infinity each is the group's own. In between they
     are those of `hbutils.conditional_posterior` with flat priors on the population's means. The noise SD, and
-    the ratio of the SD of slopes to that of intercepts, are held at their posterior means.
+    the ratio of the SD of slopes to that of intercepts, are held at their posterior means. The slider is the
+    SD of intercepts, of lines where the predictor is zero: let zero lie among the data, or near them.
 
     Parameters
     ----------
     posterior : ExactPosterior
-        Says where the data put the dial: median and 95 % interval of ``sigma_alpha``.
+        Says where the data put the dial: mean and 95 % interval of ``sigma_alpha``.
     highlight : str, optional
         Group whose line is drawn in bold; the first if left out.
 
     Raises
     ------
     InputError
-        If the data have no predictor, or `highlight` is no group of theirs.
+        If the data have no predictor, a group has too few values of it for a line of its own, the posterior
+        is a correlated one, or `highlight` is no group.
     """
-    data = posterior.data
-    model = _axes(data)
+    model = _axes(posterior, highlight)
+    for group in model["groups"]:
+        if len(set(group["x"])) < 2:
+            raise InputError(
+                f"group '{group['label']}' has one value of '{posterior.data.x_name}', so no line of its own "
+                "for the end of the dial: leave it out with data.keep(...)"
+            )
     summary = posterior.summary()
     mean = summary["mean"]
-    low, middle, high = (float(summary[q]["sigma_alpha"]) for q in ("q2.5", "q50", "q97.5"))
+    low, middle, high = (float(summary[q]["sigma_alpha"]) for q in ("q2.5", "mean", "q97.5"))
     first, last = middle / 50, middle * 50
     finite = [float(f"{sd:.3g}") for sd in np.geomspace(first, last, STEPS - 1)]
 
@@ -131,24 +146,18 @@ def pooling_dial(posterior: ExactPosterior, highlight: str | None = None) -> Dia
         return float(max(0.5, 1 + (STEPS - 2) * np.log(sd / first) / np.log(last / first)))
 
     powers = 10.0 ** np.arange(np.ceil(np.log10(first)), np.floor(np.log10(last)) + 1)
-    label = posterior.data.labels[0] if highlight is None else data.labels[data.position(highlight)]
-    unit = f" {model['unit']}".rstrip()
+    learnt = {"low": low, "value": middle, "high": high}
     return Dial(
         "pooling_dial",
         {
             **model,
-            "highlight": label,
             "sigma": float(mean["sigma"]),
             "ratio": float(mean["sigma_beta"] / mean["sigma_alpha"]),
             "positions": [0.0, *finite, None],  # None stands for infinity, which JSON does not know
-            "ticks": [[0, "0"], *([position(p), f"{p:g}"] for p in powers), [STEPS, "∞"]],
+            "ticks": [[0, 0.0], *([position(p), float(p)] for p in powers), [STEPS, None]],
             "start": round(position(middle)),
-            "mark": {
-                "low": position(low),
-                "value": position(middle),
-                "high": position(high),
-                "text": f"the data say {middle:.0f}{unit} (95 %: {low:.0f} to {high:.0f})",
-            },
+            "learnt": learnt,
+            "mark": {name: position(sd) for name, sd in learnt.items()},
         },
     )
 
@@ -170,11 +179,10 @@ def sparse_subject(posterior: ExactPosterior, highlight: str | None = None) -> D
     Raises
     ------
     InputError
-        If the data have no predictor, or `highlight` is no group of theirs.
+        If the data have no predictor, the posterior is a correlated one, or `highlight` is no group.
     """
-    data = posterior.data
-    model = _axes(data)
-    label = data.labels[0] if highlight is None else data.labels[data.position(highlight)]
+    model = _axes(posterior, highlight)
     mean = posterior.summary()["mean"]
+    start = min(2, int(posterior.data.counts.max()))  # few enough for the population to count
     sds = {name: float(mean[name]) for name in ("sigma", "sigma_alpha", "sigma_beta")}
-    return Dial("sparse_subject", {**model, "highlight": label, **sds})
+    return Dial("sparse_subject", {**model, "start": start, **sds})

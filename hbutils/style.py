@@ -20,15 +20,15 @@ PALETTE = {
     "partial": "#00856F",
     "pooled": "#D97706",
 }
-# The same on a dark ground: what the pages make of figures there, by `invert(1) hue-rotate(180deg)`.
+# The same on a dark page, as figures show them there: inverted, hues turned back, screened on its ground.
 DARK_PALETTE = {
-    "population": "#DDDDDD",
-    "unpooled": "#9DB4FF",
-    "partial": "#31B6A0",
-    "pooled": "#D16F00",
+    "population": "#E0E0E1",
+    "unpooled": "#A5BBFF",
+    "partial": "#42BDAA",
+    "pooled": "#D47C1B",
 }
 DATA = "#6B6B6B"  # observations, which belong to no model
-DARK_DATA = "#949494"
+DARK_DATA = "#9D9E9F"
 
 # A second difference beside the colour
 _LINES = {"population": (0, (1, 1)), "unpooled": (0, (4, 1.5, 1, 1.5)), "partial": "-", "pooled": (0, (5, 2))}

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 FOLDED = {"source": "the code", "content": "the code and what it prints", "outputs": "the output"}
+BLOCKS = {
+    ".cell_input pre": "Code",
+    ".cell_output pre, .cell_output > .text_html:has(table)": "Output",
+    "div.math": "Formula",
+}
+PERCENT = re.compile(r"(\d) %")
 SIZE = re.compile(r"width: (?P<width>\d+)px; height: (?P<height>\d+)px;?")
 
 
 def mend_tables(soup: BeautifulSoup) -> None:
     """Say what each header cell is the header of, and make no headers of empty cells.
 
-    Where the top left corner is empty, the first column names the rows.
+    The first column names the rows.
     """
     for table in soup.select("table"):
-        corner = table.select_one("thead th")
-        if corner and not corner.get_text(strip=True) and not table.select("tbody th"):
+        if not table.select("tbody th"):
             for cell in table.select("tbody tr > td:first-child"):
                 cell.name = "th"
         for cell in table.select("th"):
@@ -74,6 +79,30 @@ def fold_dropdowns(soup: BeautifulSoup) -> None:
             title.name = "summary"
 
 
+def name_blocks(soup: BeautifulSoup) -> None:
+    """Say what is code, what it printed, and what is a formula: all may have to be scrolled by keyboard."""
+    for selector, name in BLOCKS.items():
+        for block in soup.select(selector):
+            block.attrs |= {"role": "group", "aria-label": name}
+
+
+def quiet_links(soup: BeautifulSoup) -> None:
+    """Leave out of the reading what only a pointer needs: signs that link to headings, links to images."""
+    for link in soup.select(":is(h1, h2, h3, h4) > a.headerlink"):
+        link.attrs |= {"aria-hidden": "true", "tabindex": "-1"}
+    for link in soup.select("figcaption a.headerlink"):
+        link["aria-label"] = "Link to this figure"
+    for link in soup.select("a.image-reference"):
+        link.unwrap()
+
+
+def keep_units(soup: BeautifulSoup) -> None:
+    """Keep a number and its percent sign on one line."""
+    for text in soup.find_all(string=PERCENT):
+        if not text.find_parent(["pre", "code", "script", "math"]):
+            text.replace_with(PERCENT.sub("\\1\N{NO-BREAK SPACE}%", text))
+
+
 def size_images(soup: BeautifulSoup) -> None:
     """Keep the room of images that are on their way, at any width of the page."""
     for image in soup.select("img[style]"):
@@ -90,12 +119,11 @@ def set_number_apart(soup: BeautifulSoup) -> None:
         return
     if match := re.match(r"(\d+)\. ", text):
         text.replace_with(text[match.end() :])
-        number: Tag = soup.new_tag("span", attrs={"class": "hb-number"})
-        number.append(match[1])
-        dot: Tag = soup.new_tag("span", attrs={"class": "hb-words"})
-        dot.append(". ")
-        number.append(dot)
-        title.insert(0, number)
+        heard: Tag = soup.new_tag("span", attrs={"class": "hb-words"})
+        heard.append(match[0])
+        seen: Tag = soup.new_tag("span", attrs={"class": "hb-number", "data-number": match[1]})
+        title.insert(0, seen)
+        title.insert(1, heard)
 
 
 def mend(body: str) -> str:
@@ -107,6 +135,9 @@ def mend(body: str) -> str:
         mend_references,
         mend_folds,
         fold_dropdowns,
+        name_blocks,
+        quiet_links,
+        keep_units,
         size_images,
         set_number_apart,
     ):

@@ -50,8 +50,9 @@ def first_links(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
     for page in sorted(env.found_docs - {GLOSSARY}):  # chapters first: their names begin with digits
         for link in env.get_doctree(page).findall(addnodes.pending_xref):
             if link.get("reftarget") == GLOSSARY and (anchor := link.get("reftargetid")):
-                section = next(node for node in iter_parents(link) if isinstance(node, nodes.section))
-                found.setdefault(anchor, (page, section["ids"][0]))
+                sections = (node for node in iter_parents(link) if isinstance(node, nodes.section))
+                section = next(sections, None)  # a link may come before the first heading
+                found.setdefault(anchor, (page, section["ids"][0] if section else ""))
     return found
 
 

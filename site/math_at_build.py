@@ -94,7 +94,7 @@ def align(table: Tag) -> None:
 
 
 def raise_root(root: Tag) -> None:
-    """Give what stands under a root the height of a capital, or browsers hang a low letter's sign too deep."""
+    """Give what is under a root the height of a capital: over low letters browsers hang the sign too deep."""
     strut = BeautifulSoup('<mspace height="0.85em"></mspace>', "html.parser").mspace
     root.append(strut)
 

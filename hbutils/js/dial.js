@@ -5,14 +5,15 @@ window.hbDials = (() => {
   const makers = {};
   const SVG = "http://www.w3.org/2000/svg";
   const THUMB = 24; // px: the slider's knob, which keeps its whole width inside the track
-  const MARGIN = { top: 10, right: 14, bottom: 42, left: 54 };
+  const MARGIN = { top: 10, right: 14, bottom: 42 };
+  let count = 0; // of dials drawn, for ids of their own
 
   const style = (palette) => {
     const set = (colours) => Object.entries(colours).map(([k, v]) => `--hb-${k}:${v}`).join(";");
     return `
 .hb-dial{${set(palette.light)};--line:#8a8a8a;--hb-ground:var(--pst-color-background,var(--jp-layout-color0,#fff));
-color:var(--pst-color-text-base,var(--jp-content-font-color1,#222));font:15px/1.45 var(--hb-font-ui,system-ui,sans-serif);
-background:var(--hb-ground);margin:.5rem 0;max-width:46rem;text-align:left;container-type:inline-size}
+color:var(--pst-color-text-base,var(--jp-content-font-color1,#222));font:.9375rem/1.45 var(--hb-font-ui,system-ui,sans-serif);
+background:var(--hb-ground);position:relative;margin:.5rem 0;max-width:46rem;text-align:left;container-type:inline-size}
 html[data-theme=dark] .hb-dial,[data-jp-theme-light=false] .hb-dial{${set(palette.dark)}}
 .hb-dial svg{display:block;overflow:visible;width:100%}
 .hb-dial svg text{fill:currentColor;font-size:13px}
@@ -33,20 +34,30 @@ background:none;cursor:pointer}
 border-radius:50%;border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
 .hb-dial input::-moz-range-thumb{box-sizing:border-box;width:${THUMB}px;height:${THUMB}px;border-radius:50%;
 border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
-.hb-dial :is(input,select,summary):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:2px;border-radius:4px}
-.hb-dial output{display:block;min-height:2.9em;margin-top:.4rem}
-@container (max-width:30rem){.hb-dial output{min-height:5.8em}}
+.hb-dial :is(select,summary,.hb-table):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:-2px;border-radius:4px}
+.hb-dial input:focus-visible{outline:none}
+.hb-dial input:focus-visible::-webkit-slider-thumb{outline:3px solid var(--hb-unpooled);outline-offset:2px}
+.hb-dial input:focus-visible::-moz-range-thumb{outline:3px solid var(--hb-unpooled);outline-offset:2px}
+.hb-dial .hb-readout{display:block;min-height:2.9em;margin-top:.8rem}
+.hb-dial output{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+@container (max-width:30rem){.hb-dial .hb-readout{min-height:5.8em}}
 .hb-dial details{margin-top:.3rem}
 .hb-dial details>summary{display:list-item;list-style:disclosure-closed inside;min-height:24px;cursor:pointer}
 .hb-dial details[open]>summary{list-style-type:disclosure-open}
-.hb-dial .hb-table{max-height:20rem;overflow:auto}
+.hb-dial .hb-table{max-height:20rem;overflow:auto;margin-bottom:.8rem;border-bottom:1px solid var(--line)}
 .hb-dial table{border-collapse:collapse;margin:.3rem 0;font-variant-numeric:tabular-nums}
 .hb-dial :is(th,td){padding:.1rem .8rem .1rem 0;text-align:right;font-weight:400;background:none}
+.hb-dial th{white-space:nowrap}
 .hb-dial thead th{border-bottom:1px solid var(--line);font-weight:600}
 .hb-dial :is(th,td):first-child{text-align:left}
 @media screen{.hb-static{display:none!important}}
 @media print{.hb-dial{display:none!important}}
-@media (forced-colors:active){.hb-dial input::-webkit-slider-thumb{forced-color-adjust:none}}`;
+@media (forced-colors:active){
+.hb-dial input::-webkit-slider-runnable-track{forced-color-adjust:none;background:CanvasText}
+.hb-dial input::-moz-range-track{forced-color-adjust:none;background:CanvasText}
+.hb-dial input::-webkit-slider-thumb{forced-color-adjust:none}
+.hb-dial input::-moz-range-thumb{forced-color-adjust:none}
+}`;
   };
 
   // An element with attributes and children; SVG's have a namespace of their own.
@@ -69,11 +80,19 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     return found;
   };
 
-  // Three significant digits, two of them at most after the point; a true minus sign.
-  const number = (value) => {
+  // Three significant digits of a number of the size `scale`, its own if left out; a true minus sign.
+  const number = (value, scale = Math.abs(value)) => {
     if (value === 0 || !Number.isFinite(value)) return { Infinity: "∞", 0: "0" }[value] ?? "–";
-    const places = Math.min(2, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
-    return value.toFixed(places).replace(/^-/, "−");
+    const places = Math.min(12, Math.max(0, 2 - Math.floor(Math.log10(scale))));
+    return value.toFixed(places).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
+  };
+
+  // A share between 0 and 1, which only looks certain where it is.
+  const percent = (share) => {
+    const rounded = Math.round(100 * share);
+    if (rounded === 0 && share > 1e-9) return "under 1 %";
+    if (rounded === 100 && share < 1 - 1e-9) return "over 99 %";
+    return `${rounded} %`;
   };
 
   // A number as short as it is.
@@ -101,14 +120,24 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
 
   const SAMPLES = { points: [[13, 6]], lines: [[[1, 6], [25, 6]]], band: [[[0, 0], [26, 0]], [[0, 12], [26, 12]]] };
 
-  const swatch = (mark) => {
-    const self = (v) => v;
-    const d = outline({ ...mark, data: SAMPLES[mark.type] }, self, self);
-    return make("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" }, make("path", { d, ...paint(mark) }));
+  // An entry of the legend shows how one of the marks is painted, whatever that is just now.
+  const entry = ([text, index]) => {
+    const path = make("path");
+    const swatch = make("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" }, path);
+    let colour;
+    const draw = (mark) => {
+      if (mark.colour === colour) return;
+      colour = mark.colour;
+      const self = (v) => v;
+      const look = { d: outline({ ...mark, data: SAMPLES[mark.type] }, self, self), ...paint(mark) };
+      for (const [key, value] of Object.entries(look)) path.setAttribute(key, value);
+    };
+    return { element: make("li", {}, swatch, text), draw: (marks) => draw(marks[index]) };
   };
 
   // One pair of axes. Clips what leaves it, and is laid out anew when the width changes.
-  const panel = (spec, id) => {
+  const panel = (spec) => {
+    const id = `hb-dial-${++count}`;
     const svg = make("svg", { role: "img", "aria-label": spec.title });
     let before = []; // what is drawn already need not be drawn again
     const frame = make("g", { class: "hb-axis" });
@@ -126,23 +155,25 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
       const right = width - MARGIN.right;
       const bottom = height - MARGIN.bottom;
       const linear = ([low, high], from, to) => (v) => from + ((v - low) / (high - low)) * (to - from);
-      scale.x = linear(spec.x.domain, MARGIN.left, right);
+      const up = ticks(spec.y.domain, height / 60);
+      const left = 32 + 7.5 * Math.max(...up.map((v) => tick(v).length));
+      scale.x = linear(spec.x.domain, left, right);
       scale.y = linear(spec.y.domain, bottom, MARGIN.top);
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       svg.setAttribute("height", height);
-      const box = { x: MARGIN.left, y: MARGIN.top, width: right - MARGIN.left, height: bottom - MARGIN.top };
+      const box = { x: left, y: MARGIN.top, width: right - left, height: bottom - MARGIN.top };
       for (const [key, value] of Object.entries(box)) clip.setAttribute(key, value);
       frame.replaceChildren(
-        make("path", { d: `M${MARGIN.left} ${MARGIN.top}V${bottom}H${right}` }),
+        make("path", { d: `M${left} ${MARGIN.top}V${bottom}H${right}` }),
         ...ticks(spec.x.domain, Math.min(10, width / 60)).flatMap((v) => [
           make("path", { d: `M${scale.x(v)} ${bottom}v5` }),
           make("text", { x: scale.x(v), y: bottom + 19, "text-anchor": "middle", stroke: "none" }, tick(v)),
         ]),
-        ...ticks(spec.y.domain, height / 60).flatMap((v) => [
-          make("path", { d: `M${MARGIN.left} ${scale.y(v)}h-5` }),
-          make("text", { x: MARGIN.left - 9, y: scale.y(v) + 4, "text-anchor": "end", stroke: "none" }, tick(v)),
+        ...up.flatMap((v) => [
+          make("path", { d: `M${left} ${scale.y(v)}h-5` }),
+          make("text", { x: left - 9, y: scale.y(v) + 4, "text-anchor": "end", stroke: "none" }, tick(v)),
         ]),
-        make("text", { x: (MARGIN.left + right) / 2, y: height - 4, "text-anchor": "middle", stroke: "none" },
+        make("text", { x: (left + right) / 2, y: height - 4, "text-anchor": "middle", stroke: "none" },
           spec.x.label),
         make("text", { transform: `translate(13 ${(MARGIN.top + bottom) / 2}) rotate(-90)`,
           "text-anchor": "middle", stroke: "none" }, spec.y.label),
@@ -168,18 +199,25 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     const layout = (width) => {
       const at = (position) => THUMB / 2 + (position / control.last) * (width - THUMB);
       svg.setAttribute("viewBox", `0 0 ${width} ${svg.getAttribute("height")}`);
-      let end = -Infinity; // a label that would touch its neighbour is left out
-      const labels = control.ticks.flatMap(([position, text]) => {
-        const x = at(position);
-        if (x - 4 * text.length < end + 6) return [];
-        end = x + 4 * text.length;
-        const anchor = position === 0 ? "start" : position === control.last ? "end" : "middle";
-        const edge = { start: x - THUMB / 2, middle: x, end: x + THUMB / 2 }[anchor];
-        return [make("text", { x: edge, y: 13, "text-anchor": anchor }, text)];
+      // The two ends are labelled whatever happens; one in between that would touch a neighbour is left out.
+      const half = (text) => 4 * text.length;
+      const ends = [control.ticks[0], control.ticks.at(-1)];
+      let free = 2 * half(ends[0][1]) + 8;
+      const limit = width - 2 * half(ends[1][1]) - 8;
+      const inner = control.ticks.slice(1, -1).filter(([position, text]) => {
+        const fits = at(position) - half(text) > free && at(position) + half(text) < limit;
+        if (fits) free = at(position) + half(text) + 8;
+        return fits;
       });
+      const label = (x, anchor, text) => make("text", { x, y: 13, "text-anchor": anchor }, text);
+      const labels = [
+        label(0, "start", ends[0][1]),
+        ...inner.map(([position, text]) => label(at(position), "middle", text)),
+        label(width, "end", ends[1][1]),
+      ];
       svg.replaceChildren(...labels);
       if (!control.mark) return;
-      const { low, value, high, text } = control.mark;
+      const { low, value, high, text } = control.mark; // positions, not values
       const middle = Math.min(Math.max(at(value), 4 * text.length), width - 4 * text.length);
       svg.append(
         make("path", { d: `M${at(low)} 22H${at(high)}`, stroke: "var(--hb-partial)", "stroke-width": 5 }),
@@ -200,7 +238,8 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
       return { element: make("label", { class: "hb-control" }, spec.label, select), read: () => select.value, say() {},
         layout() {} };
     }
-    const input = make("input", { type: "range", min: 0, max: spec.last, step: 1, value: spec.start });
+    const input = make("input", { type: "range", min: 0, max: spec.last, step: 1, value: spec.start,
+      "aria-label": spec.label }); // without the value, which is said by itself
     input.addEventListener("input", changed);
     const below = strip(spec);
     const label = make("label", { class: "hb-control" }, `${spec.label}: `, value, input);
@@ -222,30 +261,35 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
   // Put a dial into `el`. `spec` names title, x, y, legend, controls, and update(settings), which returns
   // {marks, said, readout, table}: what to draw, each control's value in words, what it means, all numbers.
   const dial = (el, spec) => {
-    const plot = panel(spec, el.id);
+    const plot = panel(spec);
+    const legend = spec.legend.map(entry);
     const names = Object.keys(spec.controls);
     const table = make("table");
     const box = make("div", { class: "hb-table", tabindex: 0, role: "group", "aria-label": "Numbers of the figure" },
       table);
     const details = make("details", {}, make("summary", {}, "The numbers"), box);
-    const readout = make("output", { "aria-live": "polite" });
+    const readout = make("div", { class: "hb-readout" });
+    const spoken = make("output", { "aria-live": "polite" });
     const state = {};
 
-    const redraw = () => {
+    const redraw = (moved) => {
       const settings = Object.fromEntries(names.map((name) => [name, controls[name].read()]));
       const scene = spec.update(settings);
       plot.draw(scene.marks);
+      for (const one of legend) one.draw(scene.marks);
       for (const name of names) controls[name].say(scene.said?.[name]);
       if (readout.textContent !== scene.readout) readout.textContent = scene.readout;
       Object.assign(state, { settings, scene });
-      clearTimeout(state.pause); // the table follows when the hand rests, and so a drag keeps up
+      // The table follows when the hand rests, and so a drag keeps up; what is spoken, a little later.
+      clearTimeout(state.pause);
+      clearTimeout(state.silence);
       if (details.open) state.pause = setTimeout(() => fill(table, state.scene.table), 100);
+      if (moved) state.silence = setTimeout(() => (spoken.textContent = scene.readout), 500);
     };
     const controls = Object.fromEntries(names.map((name) => [name, control(spec.controls[name], redraw)]));
     details.addEventListener("toggle", () => details.open && fill(table, state.scene.table));
-    const legend = spec.legend.map(([text, mark]) => make("li", {}, swatch(mark), text));
-    el.append(make("ul", { class: "hb-legend" }, ...legend), plot.svg,
-      ...names.map((name) => controls[name].element), readout, details);
+    el.append(make("ul", { class: "hb-legend" }, ...legend.map(({ element }) => element)), plot.svg,
+      ...names.map((name) => controls[name].element), readout, spoken, details);
 
     let width = 0;
     const layout = () => {
@@ -253,7 +297,7 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
       width = el.clientWidth;
       plot.layout(width);
       for (const name of names) controls[name].layout(width);
-      redraw();
+      redraw(false);
     };
     layout();
     new ResizeObserver(layout).observe(el);
@@ -277,8 +321,8 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
   const render = ({ model, el, name = el.dataset.dial }) => {
     if (!document.getElementById("hb-dial-style"))
       document.head.append(make("style", { id: "hb-dial-style" }, style(model.palette)));
-    replaceStill(el);
     makers[name]({ model, draw: (spec) => dial(el, spec) });
+    replaceStill(el); // not before: should the dial fail, the picture stays
   };
 
   const start = () => {
@@ -293,5 +337,5 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
     else start();
   };
-  return { define, render, number, tick };
+  return { define, render, number, percent, tick };
 })();

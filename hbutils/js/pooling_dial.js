@@ -1,6 +1,6 @@
 // The between-group SD from 0 to infinity: everybody's line moves from the pooled one to their own.
 hbDials.define("pooling_dial", ({ model, draw }) => {
-  const { number, lines } = hbDials;
+  const { number, percent, tick, lines } = hbDials;
   const groups = model.groups.map(({ x, y }) => lines.sums(x, y));
   const chosen = model.groups.findIndex((g) => g.label === model.highlight);
   const ends = model.x.range;
@@ -9,21 +9,28 @@ hbDials.define("pooling_dial", ({ model, draw }) => {
   const rest = model.groups.filter((_, i) => i !== chosen).flatMap(points);
   const own = points(model.groups[chosen]);
   const positions = model.positions.map((sd) => sd ?? Infinity);
-  const percent = (share) => `${Math.round(100 * share)} %`;
+  const { low, value, high } = model.learnt;
+  const unit = model.unit && ` ${model.unit}`;
 
   draw({
-    title: `${model.y.label} against ${model.x.label}: one line for each ${model.group}, ${model.highlight}'s in bold. ` +
+    title: `${model.y.label} against ${model.x.label}: one line for each ${model.group}, ${model.highlight}’s in bold. ` +
       "The slider below moves the lines; the text and the table below say where they are.",
     x: model.x,
     y: model.y,
     legend: [
-      [`a line for each ${model.group}`, { type: "lines", colour: "partial" }],
-      [`${model.group} ${model.highlight}`, { type: "points", colour: "population", size: 8 }],
-      [`the other ${model.group}s`, { type: "points", colour: "data", size: 6, opacity: 0.55 }],
+      [`a line for each ${model.group}`, 1],
+      [`${model.group} ${model.highlight}`, 2],
+      ["the others", 0],
     ],
     controls: {
-      sd: { label: `SD between ${model.group}s`, last: positions.length - 1, start: model.start, ticks: model.ticks,
-        mark: model.mark },
+      sd: {
+        label: `Between-${model.group} SD at ${model.x.label} 0`,
+        last: positions.length - 1,
+        start: model.start,
+        ticks: model.ticks.map(([position, sd]) => [position, sd === null ? "∞" : tick(sd)]),
+        mark: { ...model.mark,
+          text: `learnt from the data: ${number(value)}${unit} (95 %: ${number(low)} to ${number(high)})` },
+      },
     },
     update({ sd: position }) {
       const sigmaAlpha = positions[position];
@@ -31,26 +38,29 @@ hbDials.define("pooling_dial", ({ model, draw }) => {
       const colour = sigmaAlpha === 0 ? "pooled" : sigmaAlpha === Infinity ? "unpooled" : "partial";
       const weights = fit.groups.map(({ weight }) => (weight[0] + weight[3]) / 2);
       const weight = weights.reduce((a, b) => a + b) / weights.length;
-      const said = `${number(sigmaAlpha)} ${model.unit}`.trim();
       const what = {
-        pooled: `Pooled: everybody has the same line. Own data weigh 0 %.`,
-        unpooled: `Unpooled: everybody keeps their own line. Own data weigh 100 %.`,
-        partial: `Partially pooled: own data weigh ${percent(weight)}, the other ${model.group}s ${percent(1 - weight)}.`,
+        pooled: "Pooled: everybody has the same line; their own weighs nothing.",
+        unpooled: "Unpooled: everybody keeps their own line; the population’s weighs nothing.",
+        partial: `Partially pooled: own line weighs ${percent(weight)}, the population’s ${percent(1 - weight)}.`,
       }[colour];
-      const slope = number(fit.groups[chosen].mean[1]);
+      const slope = `${number(fit.groups[chosen].mean[1], model.slope_scale)} ${model.slope_unit}`;
       return {
         marks: [
-          { type: "points", colour: "data", data: rest, size: 5, opacity: 0.45 },
+          { type: "points", colour: "data", data: rest, size: 5, opacity: 0.75 },
           { type: "lines", colour, data: fit.groups.map(segment), size: 1.6, opacity: 0.75 },
           { type: "points", colour: "population", data: own, size: 7 },
           { type: "lines", colour, data: [segment(fit.groups[chosen])], size: 4.5 },
         ],
-        said: { sd: said },
-        readout: `${what} The slope of ${model.group} ${model.highlight} is ${slope} ${model.slope_unit}.`,
+        said: { sd: `${number(sigmaAlpha)}${unit}` },
+        readout: `${what} Slope of ${model.group} ${model.highlight}: ${slope}.`,
         table: {
-          head: [model.group, "intercept", "slope", "weight"],
-          rows: fit.groups.map(({ mean }, i) =>
-            [model.groups[i].label, mean[0].toFixed(1), number(mean[1]), percent(weights[i])]),
+          head: [model.group, "intercept", "slope", "own weight"],
+          rows: fit.groups.map(({ mean }, i) => [
+            model.groups[i].label,
+            number(mean[0], model.y_scale),
+            number(mean[1], model.slope_scale),
+            percent(weights[i]),
+          ]),
         },
         fit,
         weight,

@@ -1,29 +1,29 @@
 // Days are taken away from one group: its line leaves its own data for the population's.
 hbDials.define("sparse_subject", ({ model, draw }) => {
-  const { number, tick, lines } = hbDials;
+  const { number, percent, tick, lines } = hbDials;
   const sds = { sigma: model.sigma, sigmaAlpha: model.sigma_alpha, sigmaBeta: model.sigma_beta };
   const labels = model.groups.map((g) => g.label);
   const longest = Math.max(...model.groups.map((g) => g.x.length));
   const [low, high] = model.x.range;
   const grid = Array.from({ length: 41 }, (_, i) => low + ((high - low) * i) / 40);
   const along = (value) => grid.map((x) => [x, value(x)]);
-  const percent = (share) => `${Math.round(100 * share)} %`;
 
   draw({
     title: `${model.y.label} against ${model.x.label} for one ${model.group}: observations, and the ` +
-      "partially pooled line with its 95 % band beside the population's. The text and the table below give the numbers.",
+      "partially pooled line with its 95 % band beside the population’s. The text and the table below give the numbers.",
     x: model.x,
     y: model.y,
     legend: [
-      ["known to the model", { type: "points", colour: "data", size: 8 }],
-      ["taken away", { type: "points", colour: "data", hollow: true }],
-      ["partially pooled, 95 %", { type: "lines", colour: "partial", size: 3 }],
-      ["population", { type: "lines", colour: "population", dashed: true }],
-      ["own least squares", { type: "lines", colour: "unpooled", dashed: true }],
+      ["known", 5],
+      ["not known", 4],
+      ["partially pooled", 3],
+      ["95 % band for the line", 0],
+      ["population", 1],
+      ["own least squares", 2],
     ],
     controls: {
       subject: { label: model.group, options: labels, start: model.highlight },
-      known: { label: `observations known of this ${model.group}`, last: longest, start: longest,
+      known: { label: `observations known of this ${model.group}`, last: longest, start: model.start,
         ticks: Array.from({ length: longest + 1 }, (_, i) => [i, String(i)]) },
     },
     update({ subject, known }) {
@@ -51,13 +51,12 @@ hbDials.define("sparse_subject", ({ model, draw }) => {
           { type: "points", colour: "data", data: observed.slice(0, kept), size: 8 },
         ],
         said: { known: `${kept} of ${x.length}` },
-        readout: `Own data weigh ${percent(share)}. The line rises by ${number(mean[1])} ${model.slope_unit}; ` +
-          `the population's by ${number(fit.mean[1])}. At ${model.x.label} ${tick(high)} ` +
-          `the 95 % band is ${number(width)} ${model.unit} wide.`,
+        readout: `Own line weighs ${percent(share)}. Slope: ${number(mean[1], model.slope_scale)} ${model.slope_unit}; ` +
+          `the population’s: ${number(fit.mean[1], model.slope_scale)}. At ${model.x.label} ${tick(high)} the band is ${number(width)} ${model.unit} wide.`,
         table: {
           head: [model.x.label, "known", "observed", "line", "2.5 %", "97.5 %", "population"],
           rows: x.map((v, i) => [tick(v), i < kept ? "yes" : "no", ...[y[i], lines.at(mean, v),
-            lines.at(mean, v) - half(v), lines.at(mean, v) + half(v), lines.at(fit.mean, v)].map((q) => q.toFixed(1))]),
+            lines.at(mean, v) - half(v), lines.at(mean, v) + half(v), lines.at(fit.mean, v)].map((q) => number(q, model.y_scale))]),
         },
         mean,
         cov,

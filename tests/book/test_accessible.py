@@ -52,9 +52,10 @@ def test_empty_corner_of_a_table_makes_the_first_column_headers() -> None:
     ]
 
 
-def test_first_column_under_a_header_stays_data() -> None:
+def test_first_column_names_the_rows_under_a_header_too() -> None:
     page = mended(MARKDOWN.replace("<p></p>", "<p>what</p>"))
-    assert [cell.get_text() for cell in page.select("td")] == ["slope", "10"]
+    assert [(cell.get_text(), cell["scope"]) for cell in page.select("tbody th")] == [("slope", "row")]
+    assert [cell.get_text() for cell in page.select("td")] == ["10"]
 
 
 def test_header_that_is_a_formula_is_not_empty() -> None:
@@ -101,13 +102,47 @@ def test_images_have_their_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "number"), [("16. What shrinkage does", "16. "), ("Notation", None), ("1.5 times", None)]
+    ("title", "number"), [("16. What shrinkage does", "16"), ("Notation", None), ("1.5 times", None)]
 )
 def test_number_of_a_chapter_is_set_apart_and_the_title_says_the_same(title: str, number: str | None) -> None:
     heading = mended(f"<h1>{title}<a>#</a></h1>").select_one("h1")
     assert heading.get_text() == f"{title}#"
     apart = heading.select_one(".hb-number")
-    assert (apart and apart.get_text()) == number
+    assert (apart and apart["data-number"]) == number
+    assert (heading.select_one(".hb-words") is None) == (number is None)
+
+
+@pytest.mark.parametrize(
+    ("html", "name"),
+    [
+        ('<div class="cell_input"><pre>x</pre></div>', "Code"),
+        ('<div class="cell_output"><pre>x</pre></div>', "Output"),
+        ('<div class="math"><math></math></div>', "Formula"),
+    ],
+)
+def test_what_may_have_to_be_scrolled_has_a_name(html: str, name: str) -> None:
+    (block,) = mended(html).select("[role=group]")
+    assert block["aria-label"] == name
+
+
+def test_signs_that_link_to_headings_are_for_pointers_only() -> None:
+    page = mended(
+        '<h2>A<a class="headerlink" href="#a">#</a></h2><figcaption><a class="headerlink">#</a></figcaption>'
+    )
+    heading, caption = page.select("a")
+    assert (heading["aria-hidden"], heading["tabindex"]) == ("true", "-1")
+    assert caption["aria-label"] == "Link to this figure"
+
+
+def test_image_is_no_link_to_itself() -> None:
+    page = mended('<a class="reference internal image-reference" href="a.png"><img alt="a" src="a.png"/></a>')
+    assert page.img
+    assert not page.a
+
+
+def test_percent_sign_stays_with_its_number() -> None:
+    page = mended("<p>95 % of <code>10 % 3</code></p>")
+    assert page.get_text() == "95\N{NO-BREAK SPACE}% of 10 % 3"
 
 
 def test_what_needs_no_mending_stays_as_it_is() -> None:

@@ -15,6 +15,7 @@ import nbformat
 import notebook_rules
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 import hbutils as hb
 from hbutils import dials
@@ -32,18 +33,15 @@ PLACES = [
 ]
 COST = 15 * 1024  # bytes that dials may add to a page, compressed
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
-NOTEBOOK = """\
-import matplotlib.pyplot as plt
-import hbutils as hb
-
-posterior = hb.exact_posterior(hb.load_sleepstudy(), hb.Priors.for_sleepstudy())
----
-plt.plot([0, 1]);
----
-hb.dials.pooling_dial(posterior, highlight="335")
----
-hb.dials.sparse_subject(posterior, highlight="335")
-"""
+BEFORE = [
+    "import matplotlib.pyplot as plt\nimport hbutils as hb",
+    "posterior = hb.exact_posterior(hb.load_sleepstudy(), hb.Priors.for_sleepstudy())",
+    "plt.plot([0, 1]);",
+]
+CELLS = {
+    "pooling_dial": 'hb.dials.pooling_dial(posterior, highlight="335")',
+    "sparse_subject": 'hb.dials.sparse_subject(posterior, highlight="335")',
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +62,22 @@ class Figure:
         self.page = page
         self.box: Locator = page.locator(f".hb-dial#dial-{name}")
         self.box.locator("path").first.wait_for(state="attached")
-        self.slider = self.box.get_by_role("slider")
+        self.slider = self.box.get_by_role("slider").first
 
     def ask(self, expression: str) -> Any:
         """Evaluate JavaScript in which `dial` is the handle that the dial leaves on its element."""
         return self.box.evaluate(f"el => {{ const dial = el.hbDial; return {expression}; }}")
+
+    @property
+    def readout(self) -> str:
+        return self.box.locator(".hb-readout").inner_text()
+
+    def table(self) -> list[list[str]]:
+        """Rows of the table, which follows when the hand rests."""
+        self.page.wait_for_timeout(300)
+        return self.box.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(c => c.textContent.replace('−', '-')))"
+        )
 
     @property
     def scene(self) -> dict[str, Any]:
@@ -142,15 +151,55 @@ def check_pooling(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) 
             np.testing.assert_allclose(scene["fit"]["mean"], by_numpy[0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(lines, expected, **CLOSE)
         np.testing.assert_allclose(scene["weight"], weight, atol=1e-6)
-        check_drawn_lines(figure, expected)
+        check_drawn_lines(figure, 1, expected)
+        bold = expected[[data.position("335")]]
+        check_drawn_lines(figure, 3, bold)
+        assert f"335: {signed(bold[0, 1], 2)} ms per day." in figure.readout
+        if 0.01 < weight < 0.99:
+            assert (
+                f"own line weighs {weight:.0%}, the population’s {1 - weight:.0%}.".replace("%", " %")
+                in figure.readout
+            )
+        assert figure.box.locator(".hb-value").inner_text() == figure.slider.get_attribute("aria-valuetext")
 
 
-def check_drawn_lines(figure: Figure, expected: np.ndarray) -> None:
-    """Hold the second mark, everybody's line from day 0 to day 9, to the lines expected."""
-    drawn = np.array(figure.drawn()[1]).reshape(-1, 2, 2)
+def signed(value: float, places: int) -> str:
+    """A number as the dials write it, with a true minus."""
+    return f"{value:z.{places}f}".replace("-", "−")
+
+
+def check_drawn_lines(figure: Figure, mark: int, expected: np.ndarray) -> None:
+    """Hold a mark, lines from day 0 to day 9, to those expected."""
+    drawn = np.array(figure.drawn()[mark]).reshape(-1, 2, 2)
     days = np.array([0.0, 9.0])
     np.testing.assert_allclose(drawn[..., 0], np.tile(days, (len(expected), 1)), atol=0.02)
     np.testing.assert_allclose(drawn[..., 1], expected[:, :1] + expected[:, 1:] * days, atol=0.1)
+
+
+def check_pooling_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold the table to the fit, which is held to hbutils elsewhere."""
+    figure.turn(30)
+    scene = figure.scene
+    weight = f"{scene['weight']:.0%}".replace("%", " %")
+    expected = [
+        [label, f"{group['mean'][0]:.1f}", f"{group['mean'][1]:.2f}", weight]
+        for label, group in zip(data.labels, scene["fit"]["groups"], strict=True)
+    ]
+    assert figure.table() == expected
+
+
+def check_sparse_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold the table to the fit and the data."""
+    figure.turn(4)
+    scene, days = figure.scene, np.arange(10.0)
+    design = np.column_stack([np.ones(10), days])
+    middle = design @ scene["mean"]
+    half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", design, np.reshape(scene["cov"], (2, 2)), design))
+    times = data.y[data.rows("335")]
+    columns = np.column_stack([times, middle, middle - half, middle + half, design @ scene["population"]])
+    rows = figure.table()
+    assert [row[:2] for row in rows] == [[f"{d:g}", "yes" if d < 4 else "no"] for d in days]
+    np.testing.assert_allclose([[float(c) for c in row[2:]] for row in rows], columns, atol=0.051)
 
 
 def check_sparse(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -> None:
@@ -176,15 +225,33 @@ def check_sparse(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -
             np.testing.assert_allclose(np.sqrt(np.diag(cov)), sd, **CLOSE)
             np.testing.assert_allclose(scene["population"], exact.summary()["mean"], **CLOSE)
             half = 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", design, cov, design))
-            band = np.array(figure.drawn()[0])
+            marks = figure.drawn()
+            band = np.array(marks[0])
             below = np.interp(days, *band[:41].T)
             above = np.interp(days, *band[41:][::-1].T)
             middle = design @ np.asarray(line)
             np.testing.assert_allclose(below, middle - half, atol=0.3)
             np.testing.assert_allclose(above, middle + half, atol=0.3)
+            times = data.y[data.rows(label)]
+            observed = np.column_stack([days, times])
+            np.testing.assert_allclose(np.reshape(marks[5], (-1, 2)), observed[:known], atol=0.1)
+            np.testing.assert_allclose(np.reshape(marks[4], (-1, 2)), observed[known:], atol=0.1)
+            if known > 1:
+                own = np.polyfit(days[:known], times[:known], 1)
+                np.testing.assert_allclose(
+                    np.interp(days, *np.transpose(marks[2])), np.polyval(own, days), atol=0.3
+                )
+            else:
+                assert marks[2] == []
+            population = exact.summary()["mean"]
+            assert f"Slope: {signed(line.iloc[1], 2)} ms per day" in figure.readout
+            assert f"population’s: {signed(population.iloc[1], 2)}." in figure.readout
+            width = float(re.search(r"band is ([\d.]+) ms wide", figure.readout)[1])
+            assert width == pytest.approx(2 * half[-1], rel=0.005)
 
 
 CHECKS = {"pooling_dial": check_pooling, "sparse_subject": check_sparse}
+TABLES = {"pooling_dial": check_pooling_table, "sparse_subject": check_sparse_table}
 
 
 # ------------------------------------------------------------------------------
@@ -255,35 +322,28 @@ class TestInAPage:
         assert abs(int(figure.slider.input_value()) - 0.75 * last) <= 0.05 * last + 1
 
     def test_it_speaks(self, figure, name) -> None:
-        """A name, a value in words, and a read-out that is announced when it changes."""
+        """A name without the value, a value in words, and a read-out that is heard when the hand rests."""
         del name
-        output = figure.box.locator("output")
-        assert output.get_attribute("aria-live") == "polite"
-        assert figure.box.locator("label").filter(has=figure.page.locator("input")).inner_text().strip()
-        figure.slider.press("Home")
-        at_home, value = output.inner_text(), figure.slider.get_attribute("aria-valuetext")
-        figure.slider.press("End")
-        assert at_home
-        assert output.inner_text() != at_home
-        assert figure.slider.get_attribute("aria-valuetext") != value
-
-    def test_the_table_has_the_numbers(self, figure, name) -> None:
-        figure.box.locator("summary").click()
-        figure.slider.press("End")
-        figure.page.wait_for_timeout(300)  # the table follows when the hand rests
-        rows = figure.box.locator("tbody tr").evaluate_all(
-            "rows => rows.map(row => [...row.cells].map(c => c.textContent.replace('−', '-')))"
+        spoken = figure.box.locator("output")
+        assert spoken.get_attribute("aria-live") == "polite"
+        label = figure.slider.get_attribute("aria-label")
+        assert (
+            figure.box.locator("label")
+            .filter(has=figure.page.locator("input"))
+            .inner_text()
+            .startswith(label)
         )
-        scene = figure.scene
-        if name == "pooling_dial":
-            expected = [
-                [f"{a:.1f}", pytest.approx(b, abs=0.051)]
-                for a, b in (g["mean"] for g in scene["fit"]["groups"])
-            ]
-            assert [[row[1], float(row[2])] for row in rows] == expected
-        else:
-            alpha, beta = scene["mean"]
-            assert [row[3] for row in rows] == [f"{alpha + beta * day:.1f}" for day in range(10)]
+        figure.slider.press("Home")
+        at_home, value = figure.readout, figure.slider.get_attribute("aria-valuetext")
+        figure.slider.press("End")
+        assert figure.readout != at_home
+        assert figure.slider.get_attribute("aria-valuetext") != value
+        assert spoken.inner_text() == ""  # not while it moves
+        expect(spoken).to_have_text(figure.readout, timeout=3000)
+
+    def test_the_table_has_the_numbers(self, figure, name, data) -> None:
+        figure.box.locator("summary").click()
+        TABLES[name](figure, data)
 
     def test_it_fits_a_narrow_screen(self, browser, site, page, name) -> None:
         with harness.visit(browser, f"{site}/{page}.html", width=320) as visit:
@@ -321,6 +381,49 @@ def compressed(text: str) -> int:
     return len(gzip.compress(text.encode(), 9))
 
 
+def test_the_mark_stands_where_the_data_put_the_dial(browser: Browser, site: str, mean) -> None:
+    """A click on the slider above the mark's dot sets the posterior mean; the words beneath say the same."""
+    with harness.visit(browser, f"{site}/chapters/index.html") as visit:
+        figure = Figure(visit.page, "pooling_dial")
+        strip = figure.box.locator(":scope > div > svg")
+        bar, dot = (box.bounding_box() for box in strip.locator("path").all())
+        figure.slider.press("Home")
+        slider = figure.slider.bounding_box()
+        assert slider["x"] < bar["x"] < dot["x"] < bar["x"] + bar["width"] < slider["x"] + slider["width"]
+        visit.page.mouse.click(dot["x"] + dot["width"] / 2, slider["y"] + slider["height"] / 2)
+        found = figure.ask("JSON.parse(el.querySelector('script').textContent).positions")
+        sd = found[int(figure.slider.input_value())]
+        step = found[51] / found[50]
+        assert 1 / step < sd / mean["sigma_alpha"] < step
+        summary = (
+            hb.exact_posterior(hb.load_sleepstudy(), hb.Priors.for_sleepstudy()).summary().loc["sigma_alpha"]
+        )
+        words = f"{summary['mean']:.1f} ms (95 %: {summary['q2.5']:.1f} to {summary['q97.5']:.1f})"
+        assert words in strip.locator("text").last.text_content()
+
+
+def test_a_dial_that_fails_leaves_its_picture(browser: Browser, html: Path) -> None:
+    with harness.visit(browser, "about:blank") as visit:
+        visit.page.route("**/lines.js*", lambda route: route.abort())
+        visit.page.goto((html / "chapters/index.html").as_uri())
+        assert visit.page.locator("figure img").first.is_visible()
+
+
+def test_two_dials_of_a_kind_do_not_cut_each_other(browser: Browser, site: str) -> None:
+    with harness.visit(browser, f"{site}/chapters/index.html") as visit:
+        box = visit.page.locator(".hb-dial")
+        box.evaluate(
+            """el => {
+                const twin = document.createElement("div");
+                const model = JSON.parse(el.querySelector("script").textContent);
+                el.after(twin);
+                hbDials.render({ model, el: twin, name: "pooling_dial" });
+            }"""
+        )
+        ids = visit.page.locator("clipPath").evaluate_all("all => all.map(c => c.id)")
+        assert len(ids) == len(set(ids)) == 2
+
+
 @pytest.mark.parametrize("page", sorted({page for page, _ in PLACES}))
 def test_dials_cost_a_page_little(html: Path, page: str) -> None:
     """What the page would be without: no elements, no script files."""
@@ -353,7 +456,7 @@ def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
     scratch = tmp_path_factory.mktemp("jupyter")
     folder = scratch / "notebooks"
     folder.mkdir()
-    cells = [nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK.split("\n---\n")]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in [*BEFORE, *CELLS.values()]]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / "dials.ipynb")
@@ -366,7 +469,7 @@ def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.locator("#dial-sparse_subject path").first.wait_for(state="attached", timeout=120_000)
+        page.locator(f"#dial-{[*CELLS][-1]} path").first.wait_for(state="attached", timeout=120_000)
         yield page
         assert visit.outside == []
 

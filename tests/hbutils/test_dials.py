@@ -6,6 +6,7 @@ The scripts run in a small JavaScript engine here; tests/browser runs them where
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import dukpy
 import numpy as np
@@ -120,17 +121,19 @@ def test_dial_starts_where_the_data_put_it(posterior):
     assert positions == sorted(positions)
     assert positions[0] == 0
     step = positions[51] / positions[50]
-    assert abs(np.log(positions[model["start"]] / row["q50"])) <= np.log(step) / 2 + 0.01
-    for end, quantile in [("low", "q2.5"), ("value", "q50"), ("high", "q97.5")]:
+    assert abs(np.log(positions[model["start"]] / row["mean"])) <= np.log(step) / 2 + 0.01
+    for end, quantile in [("low", "q2.5"), ("value", "mean"), ("high", "q97.5")]:
         between = np.interp(model["mark"][end], range(1, 100), np.log(positions[1:-1]))
         assert np.exp(between) == pytest.approx(row[quantile], rel=0.01), end
 
 
 def test_ticks_stand_at_the_positions_of_their_values(posterior):
     model = dials.pooling_dial(posterior).model
-    for position, text in model["ticks"][1:-1]:
+    assert model["ticks"][0] == [0, 0]
+    assert model["ticks"][-1] == [100, None]
+    for position, sd in model["ticks"][1:-1]:
         below, above = int(position), int(position) + 1
-        assert model["positions"][below] <= float(text) <= model["positions"][above]
+        assert model["positions"][below] <= sd <= model["positions"][above]
 
 
 def test_scripts_come_along_once_and_in_order(posterior):
@@ -160,6 +163,42 @@ def test_unknown_group_and_missing_predictor_are_named(make, posterior):
     without = hb.exact_posterior(replace(posterior.data, x=None, x_name="x"))
     with pytest.raises(hb.InputError, match="predictor"):
         make(without)
+
+
+def test_group_without_a_line_of_its_own_is_named():
+    frame = hb.load_sleepstudy().to_frame()
+    frame = frame[(frame["subject"] != "335") | (frame["day"] == 0)]
+    data = hb.GroupedData.from_frame(frame, y="reaction_ms", x="day", group="subject")
+    posterior = hb.exact_posterior(data, hb.Priors.for_sleepstudy())
+    with pytest.raises(hb.InputError, match="'335' has one value of 'day'"):
+        dials.pooling_dial(posterior)
+    assert dials.sparse_subject(posterior, "335").model["highlight"] == "335"
+
+
+def test_posteriors_of_another_kind_are_refused(posterior):
+    data = posterior.data
+    with pytest.raises(hb.InputError, match="correlated"):
+        dials.pooling_dial(hb.exact_posterior(data, hb.Priors.for_sleepstudy(), correlated=True))
+    for other in (data, hb.exact_pooled(data)):
+        with pytest.raises(hb.InputError, match="exact_posterior"):
+            dials.sparse_subject(other)
+
+
+def test_stored_outputs_have_the_scripts_of_today():
+    """JupyterLab shows what a chapter stores; a page has its scripts as files."""
+    code = re.compile(r'<script class="hb-dial-code">.*?</script>', re.DOTALL)
+    found = 0
+    for path in sorted((Path(hb.__file__).parents[1] / "chapters").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                page = "".join(output.get("data", {}).get("text/html", ""))
+                for stored in code.findall(page):
+                    name = re.search(r'data-dial="(\w+)"', page)[1]
+                    assert stored == code.search(dials.Dial(name, {})._repr_html_())[0], (
+                        f"run {path.name} again"
+                    )
+                    found += 1
+    assert found >= 2
 
 
 def test_units_and_names_are_the_data_s(posterior):
