@@ -25,14 +25,20 @@ PERCENT = re.compile(r"(\d) %")
 SIZE = re.compile(r"width: (?P<width>\d+)px; height: (?P<height>\d+)px;?")
 
 
+def has_words(cell: Tag) -> bool:
+    """Tell whether there is something in a cell beside formulas."""
+    return any(text.strip() and not text.find_parent("math") for text in cell.find_all(string=True))
+
+
 def mend_tables(soup: BeautifulSoup) -> None:
     """Say what each header cell is the header of, and make no headers of empty cells.
 
-    The first column names the rows.
+    The first column names the rows, if it has words: formulas alone are not read there by every program.
     """
     for table in soup.select("table"):
-        if not table.select("tbody th"):
-            for cell in table.select("tbody tr > td:first-child"):
+        first = table.select("tbody tr > td:first-child")
+        if not table.select("tbody th") and all(map(has_words, first)):
+            for cell in first:
                 cell.name = "th"
         for cell in table.select("th"):
             if not cell.get_text(strip=True) and not cell.find(["img", "math"]):

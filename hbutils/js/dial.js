@@ -35,12 +35,7 @@ border-radius:50%;border:3px solid var(--hb-ground);background:var(--hb-partial)
 .hb-dial input::-moz-range-thumb{box-sizing:border-box;width:${THUMB}px;height:${THUMB}px;border-radius:50%;
 border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
 .hb-dial :is(select,summary,.hb-table):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:-2px;border-radius:4px}
-.hb-dial input:focus-visible{outline:none}
-.hb-dial input:focus-visible::-webkit-slider-thumb{outline:3px solid var(--hb-unpooled);outline-offset:2px}
-.hb-dial input:focus-visible::-moz-range-thumb{outline:3px solid var(--hb-unpooled);outline-offset:2px}
-.hb-dial .hb-readout{display:block;min-height:2.9em;margin-top:.8rem}
-.hb-dial output{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@container (max-width:30rem){.hb-dial .hb-readout{min-height:5.8em}}
+.hb-dial input:focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:-3px;border-radius:16px}
 .hb-dial details{margin-top:.3rem}
 .hb-dial details>summary{display:list-item;list-style:disclosure-closed inside;min-height:24px;cursor:pointer}
 .hb-dial details[open]>summary{list-style-type:disclosure-open}

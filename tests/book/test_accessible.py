@@ -58,6 +58,11 @@ def test_first_column_names_the_rows_under_a_header_too() -> None:
     assert [cell.get_text() for cell in page.select("td")] == ["10"]
 
 
+def test_first_column_of_formulas_stays_data() -> None:
+    page = mended(MARKDOWN.replace("slope", "<math><mi>y</mi></math>"))
+    assert len(page.select("tbody td")) == 2
+
+
 def test_header_that_is_a_formula_is_not_empty() -> None:
     page = mended("<table><thead><tr><th>a</th><th><math></math></th></tr></thead></table>")
     assert len(page.select("th[scope=col]")) == 2
