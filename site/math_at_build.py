@@ -33,6 +33,7 @@ RENDER = """katex.renderToString(dukpy.tex, {
 })"""
 # What KaTeX writes over a letter, and the mark that joins the letter and finds its place by the font.
 ACCENTS = {"^": "\u0302", "~": "\u0303", "ˉ": "\u0304", "˙": "\u0307", "¨": "\u0308", "⃗": "\u20d7"}
+LOW = frozenset("acegmnopqrsuvwxyzαγεϵηικμνοπρστυχω")  # over a higher letter, a mark would lie on it
 STYLES = re.compile("bold|italic|script|double-struck|fraktur|sans-serif|monospace")
 
 
@@ -78,7 +79,7 @@ def join_accent(over: Tag) -> None:
     letter, mark = base.get_text(), ACCENTS.get(accent.get_text())
     if accent.get("stretchy") and mark:
         accent.string = mark  # marks grow; the spaced characters do not
-    elif mark and base.name == "mi" and len(letter) == 1:
+    elif mark and base.name == "mi" and letter in LOW:
         base.string = (letter if base.get("mathvariant") else italic(letter)) + mark
         over.replace_with(base)
 

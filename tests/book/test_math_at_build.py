@@ -114,6 +114,7 @@ def test_letter_in_a_style_is_unicodes_own(tex: str, name: str) -> None:
 
 def test_accent_joins_its_letter() -> None:
     assert "<mi>\U0001d6fc\u0302</mi>" in math_at_build.mathml(r"\hat\alpha", display=False)
+    assert "\u0302" not in math_at_build.mathml(r"\hat\theta", display=False)  # it would lie on the letter
     assert "\u0302</mo></mover>" in math_at_build.mathml(r"\widehat{abc}", display=False)
 
 
