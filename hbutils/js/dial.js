@@ -36,6 +36,9 @@ border-radius:50%;border:3px solid var(--hb-ground);background:var(--hb-partial)
 border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 1px var(--line)}
 .hb-dial :is(select,summary,.hb-table):focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:-2px;border-radius:4px}
 .hb-dial input:focus-visible{outline:3px solid var(--hb-unpooled);outline-offset:-3px;border-radius:16px}
+.hb-dial .hb-readout{min-height:2.9em;margin-top:.8rem}
+@container (max-width:30rem){.hb-dial .hb-readout{min-height:5.8em}}
+.hb-dial output{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .hb-dial details{margin-top:.3rem}
 .hb-dial details>summary{display:list-item;list-style:disclosure-closed inside;min-height:24px;cursor:pointer}
 .hb-dial details[open]>summary{list-style-type:disclosure-open}

@@ -29,7 +29,7 @@ hbDials.define("pooling_dial", ({ model, draw }) => {
         start: model.start,
         ticks: model.ticks.map(([position, sd]) => [position, sd === null ? "∞" : tick(sd)]),
         mark: { ...model.mark,
-          text: `learnt from the data: ${number(value)}${unit} (95 %: ${number(low)} to ${number(high)})` },
+          text: `learnt: ${number(value)}${unit} (95 %: ${number(low)} to ${number(high)})` },
       },
     },
     update({ sd: position }) {

@@ -340,6 +340,7 @@ class TestInAPage:
         assert figure.slider.get_attribute("aria-valuetext") != value
         assert spoken.inner_text() == ""  # not while it moves
         expect(spoken).to_have_text(figure.readout, timeout=3000)
+        assert spoken.bounding_box()["width"] <= 1  # heard, not seen a second time
 
     def test_the_table_has_the_numbers(self, figure, name, data) -> None:
         figure.box.locator("summary").click()
@@ -348,7 +349,7 @@ class TestInAPage:
     def test_it_fits_a_narrow_screen(self, browser, site, page, name) -> None:
         with harness.visit(browser, f"{site}/{page}.html", width=320) as visit:
             figure = Figure(visit.page, name)
-            widths = figure.box.locator("svg, input, output").evaluate_all(
+            widths = figure.box.locator("svg, svg text, input, .hb-readout").evaluate_all(
                 "all => all.map(e => { const r = e.getBoundingClientRect(); return [r.left, r.right]; })"
             )
             assert min(left for left, _ in widths) >= 0
