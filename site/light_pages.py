@@ -24,12 +24,14 @@ UNUSED_SCRIPTS = re.compile(r"_static/(togglebutton|design-tabs|sphinx-thebe|scr
 UNUSED_LINES = re.compile(r"toggle|THEBE|DOCUMENTATION_OPTIONS")  # scripts that stand in the page itself
 SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)  # for whoever mends the theme
 
+# An empty icon: a browser would ask for one of its own making, or be cut short in fetching ours.
 REDIRECT = """<!DOCTYPE html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>{title}</title>
+    <link rel="icon" href="data:," />
     <meta http-equiv="refresh" content="0; url={page}" />
   </head>
   <body><main><h1>{title}</h1><p><a href="{page}">Open the book</a></p></main></body>

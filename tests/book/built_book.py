@@ -99,6 +99,15 @@ def fetched_from_elsewhere(html: Path) -> list[str]:
     return problems
 
 
+def without_icon(html: Path) -> list[str]:
+    """Return the pages that name no icon: browsers ask such a page's host for one that is not there."""
+    return [
+        f"{page.relative_to(html)}: names no icon"
+        for page in pages(html)
+        if not parsed(page).select_one('head link[rel~="icon"][href]')
+    ]
+
+
 def undescribed_images(html: Path) -> list[str]:
     """Return the images whose alternative text is missing or is a path."""
     problems = []

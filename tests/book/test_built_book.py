@@ -16,6 +16,7 @@ CHECKS = [
     built_book.machine_paths,
     built_book.raw_markup,
     built_book.undescribed_images,
+    built_book.without_icon,
 ]
 
 
@@ -74,11 +75,12 @@ def test_book_is_sound(html: Path, check: object) -> None:
 # ------------------------------------------------------------------------------
 # Each check, proved on a page it must refuse
 
-GOOD_PAGE = """<html><head><link rel="stylesheet" href="_static/a.css"><link rel="canonical" href="https://x.org/"></head>
+ICON = '<link rel="icon" href="data:,">'
+GOOD_PAGE = f"""<html><head>{ICON}<link rel="stylesheet" href="_static/a.css"><link rel="canonical" href="https://x.org/"></head>
 <body><article><h1 id="top">Title</h1><p>Text <a href="chapters/b.html#here">there</a>, <a href="#top">up</a>,
-<a href="https://example.org/none">out</a>; <code>{term}`x`</code> is code.</p>
+<a href="https://example.org/none">out</a>; <code>{{term}}`x`</code> is code.</p>
 <img src="_images/a.png" alt="Points on a line."></article></body></html>"""
-OTHER_PAGE = '<html><body><p id="here"><a href="../index.html">back</a></p></body></html>'
+OTHER_PAGE = f'<html><head>{ICON}</head><body><p id="here"><a href="../index.html">back</a></p></body></html>'
 
 
 @pytest.fixture
@@ -123,6 +125,7 @@ def test_good_pages_pass(site: Path, check: object) -> None:
         (built_book.undescribed_images, ' alt="Points on a line."', ""),
         (built_book.undescribed_images, "Points on a line.", ""),
         (built_book.undescribed_images, "Points on a line.", "../_images/" + "0a1b" * 16 + ".png"),
+        (built_book.without_icon, ICON, ""),
     ],
 )
 def test_bad_page_is_refused(site: Path, check: object, old: str, new: str) -> None:
