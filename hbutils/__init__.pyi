@@ -23,11 +23,13 @@ from .models import partial_pooling as partial_pooling, pooled as pooled, unpool
 from .priors import (
     LKJ as LKJ,
     Exponential as Exponential,
+    Gamma as Gamma,
     GammaPrecision as GammaPrecision,
     HalfNormal as HalfNormal,
     HalfStudentT as HalfStudentT,
     Normal as Normal,
     Priors as Priors,
+    Uniform as Uniform,
 )
 from .sampling import (
     NotConverged as NotConverged,

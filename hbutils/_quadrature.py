@@ -12,6 +12,7 @@ from scipy import interpolate, optimize, special
 
 from hbutils._gaussian import Spread, hierarchical
 from hbutils.data import HbutilsError
+from hbutils.priors import Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,31 @@ class Positive:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """A standard deviation that ends at the prior's `upper`: sd = upper / (1 + exp(-pi * sinh(t)))."""
+
+    prior: Uniform
+    starts: ClassVar[Array] = np.array([-2.5, -2.0, -1.5, -1.0, -0.5, 0.5])
+
+    def value(self, t: Array) -> Array:
+        return self.prior.upper * special.expit(np.maximum(np.pi * np.sinh(t), -80.0))
+
+    def log_slope(self, t: Array) -> Array:
+        u = np.pi * np.sinh(t)
+        # Written out, since beyond `upper` in the last digit there would be neither slope nor prior
+        sides = special.log_expit(u) + special.log_expit(-u)
+        return np.log(self.prior.upper * np.pi * np.cosh(t)) + sides
+
+    def log_prior(self, t: Array) -> Array:
+        return self.log_slope(t) - np.log(self.prior.upper)
+
+
+def scale_coordinate(prior: ScalePrior, scale: float) -> Positive | Bounded:
+    """The coordinate of an SD under its prior, where the data resolve about `scale`."""
+    return Bounded(prior) if isinstance(prior, Uniform) else Positive(prior, scale)
+
+
+@dataclass(frozen=True)
 class Correlation:
     """A correlation: rho = tanh(pi / 2 * sinh(t))."""
 
@@ -80,7 +106,7 @@ class Correlation:
         return at_zero + 2 * (self.prior.eta - 1) * np.log(self.complement(t)) + self.log_slope(t)
 
 
-Coordinate = Positive | Correlation
+Coordinate = Positive | Bounded | Correlation
 
 
 @dataclass(frozen=True)
@@ -393,6 +419,10 @@ class Axis:
     def quantile(self, q: float) -> float:
         t, _, cdf = self._fine
         return float(self.coordinate.value(np.atleast_1d(np.interp(q, cdf, t)))[0])
+
+    def cdf(self, value: float) -> float:
+        t, _, cdf = self._fine
+        return float(np.interp(value, self.coordinate.value(t), cdf))
 
     def marginal(self, points: int) -> Marginal:
         t, density, cdf = self._fine

@@ -53,6 +53,7 @@ from hbutils._quadrature import (
     QUANTILES,
     UNSETTLED,
     Axis,
+    Bounded,
     Coordinate,
     Correlation,
     Grid,
@@ -64,6 +65,7 @@ from hbutils._quadrature import (
     light_nodes,
     marginal_axis,
     mesh,
+    scale_coordinate,
 )
 from hbutils.data import GroupedData, HbutilsError, InputError
 from hbutils.priors import GammaPrecision, Normal, Priors
@@ -331,6 +333,23 @@ class ExactPosterior:
         """
         return self._quantity(name, group).marginal(points)
 
+    def cdf(self, name: str, value: float, group: str | None = None) -> float:
+        """Posterior probability that a quantity is at most `value`.
+
+        Parameters
+        ----------
+        name, group
+            As in :meth:`marginal`.
+        value : float
+            In the quantity's own units.
+
+        Raises
+        ------
+        InputError
+            As :meth:`marginal`.
+        """
+        return self._quantity(name, group).cdf(value)
+
     def predict(
         self, x: ArrayLike | None = None, group: str | None = None, *, observation: bool = True
     ) -> pd.DataFrame:
@@ -473,12 +492,14 @@ def _coordinates(lines: Lines, priors: Priors, *, predictor: bool, correlated: b
     if not noise > 0:
         noise = float(np.abs(lines.b[:, 0]).mean()) or float(priors.sigma.ppf(0.5))
     coordinates: dict[str, Coordinate] = {
-        "sigma_alpha": Positive(priors.sigma_alpha, noise / np.sqrt(lines.n.mean())),
-        "sigma": Positive(priors.sigma, noise),
+        "sigma_alpha": scale_coordinate(priors.sigma_alpha, noise / np.sqrt(lines.n.mean())),
+        "sigma": scale_coordinate(priors.sigma, noise),
     }
     if predictor:
         spread = lines.a[:, 2].sum() / lines.n.sum()
-        coordinates["sigma_beta"] = Positive(priors.sigma_beta, noise / np.sqrt(lines.n.mean() * spread))
+        coordinates["sigma_beta"] = scale_coordinate(
+            priors.sigma_beta, noise / np.sqrt(lines.n.mean() * spread)
+        )
     if correlated:
         coordinates["rho"] = Correlation(priors.rho)
     return coordinates
@@ -612,7 +633,7 @@ class ExactLines:
     _log_density: Array  # (J, K)
     _mean: Array  # (J, K, 2)
     _cov: Array  # (J, K, 3)
-    _coordinates: list[Positive]
+    _coordinates: list[Positive | Bounded]
 
     def __repr__(self) -> str:
         return f"ExactLines({'pooled' if self.pooled else 'unpooled'}; {self.data!r})"
@@ -751,10 +772,12 @@ def _exact_lines(
     freedom = lines.n - (1 if data.x is None else 2)
     noise = np.sqrt(lines.rss / np.maximum(freedom, 1))
     noise = np.where(noise > 0, noise, float(priors.sigma.ppf(0.5)))
-    scale = Positive(priors.sigma, 1.0)
+    scale = scale_coordinate(priors.sigma, 1.0)
+    bounded = isinstance(scale, Bounded)
+    unit = np.ones_like(noise) if bounded else noise
 
     def evaluate(t: Array) -> tuple[Array, Array, Array]:
-        sigma = noise[:, None] * scale.value(t)
+        sigma = unit[:, None] * scale.value(t)
         g = lines.a[:, None] / (sigma**2)[..., None]
         h = times(g, lines.b[:, None])
         q = (h * lines.b[:, None]).sum(-1) + lines.rss[:, None] / sigma**2
@@ -765,6 +788,8 @@ def _exact_lines(
     # From next to nothing to what the prior all but rules out, or a million times the residuals' own scale
     far = np.log(float(priors.sigma.ppf(1 - 1e-9))) - np.log(noise) + 2
     low, high = np.full(noise.size, -3.0), np.clip(far, 14.0, FAR)
+    if bounded:
+        low, high = np.full(noise.size, -4.0), np.full(noise.size, 4.0)
     for zoom in range(8):  # in on where the density is
         t = np.linspace(low, high, 201, axis=1)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -786,5 +811,5 @@ def _exact_lines(
         _log_density=log_density,
         _mean=lines.outward(mean),
         _cov=lines.outward_cov(cov),
-        _coordinates=[Positive(priors.sigma, float(value)) for value in noise],
+        _coordinates=[scale_coordinate(priors.sigma, float(value)) for value in noise],
     )

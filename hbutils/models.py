@@ -21,6 +21,7 @@ from hbutils.priors import (
     Normal,
     Priors,
     ScalePrior,
+    Uniform,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def _scale(name: str, prior: ScalePrior, dims: str | None = None) -> TensorVaria
             return pm.HalfStudentT(name, nu=float(nu), sigma=float(scale), dims=dims)
         case Exponential(scale):
             return pm.Exponential(name, scale=float(scale), dims=dims)
+        case Uniform(upper):
+            return pm.Uniform(name, 0.0, float(upper), dims=dims)
         case GammaPrecision(shape, rate):
             tau = pm.Gamma(name.replace("sigma", "tau"), alpha=float(shape), beta=float(rate), dims=dims)
             return pm.Deterministic(name, tau**-0.5, dims=dims)
@@ -59,7 +62,7 @@ def _correlation(name: str, prior: LKJ) -> TensorVariable:
 
 
 TAKEN = {
-    *("alpha", "beta", "mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma", "rho", "rho_beta"),
+    *("alpha", "beta", "mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma", "rho", "rho_beta", "nu"),
     *("tau", "tau_alpha", "tau_beta", "z_alpha", "z_beta", "observation", "chain", "draw"),
 }
 
@@ -72,11 +75,18 @@ def _new_model(data: GroupedData) -> pm.Model:
 
 
 def _outcome(
-    data: GroupedData, alpha: TensorVariable, beta: TensorVariable | None, sigma: TensorVariable
+    data: GroupedData,
+    alpha: TensorVariable,
+    beta: TensorVariable | None,
+    sigma: TensorVariable,
+    nu: TensorVariable | None = None,
 ) -> None:
-    """The likelihood, given each observation's intercept and slope."""
+    """The likelihood, given each observation's intercept and slope; Student-t if given `nu`."""
     mean = alpha if data.x is None else alpha + beta * pm.Data(data.x_name, data.x, dims="observation")
-    pm.Normal(data.y_name, mean, sigma, observed=data.y, dims="observation")
+    if nu is None:
+        pm.Normal(data.y_name, mean, sigma, observed=data.y, dims="observation")
+    else:
+        pm.StudentT(data.y_name, nu=nu, mu=mean, sigma=sigma, observed=data.y, dims="observation")
 
 
 def pooled(data: GroupedData, priors: Priors | None = None) -> pm.Model:
@@ -134,7 +144,12 @@ def unpooled(data: GroupedData, priors: Priors | None = None) -> pm.Model:
 
 
 def partial_pooling(
-    data: GroupedData, priors: Priors | None = None, *, centred: bool = True, correlated: bool = False
+    data: GroupedData,
+    priors: Priors | None = None,
+    *,
+    centred: bool = True,
+    correlated: bool = False,
+    student_t: bool = False,
 ) -> pm.Model:
     """A line for each group, drawn from a population that is learnt along with them.
 
@@ -150,12 +165,15 @@ def partial_pooling(
         Both are the same model.
     correlated : bool
         Give intercepts and slopes a correlation, `rho`.
+    student_t : bool
+        Give the noise the heavier tails of a Student-t distribution with `nu` degrees of freedom, of which
+        `sigma` is the scale. There is no exact solution for it.
 
     Returns
     -------
     pymc.Model
         With `mu_alpha`, `sigma_alpha`, `sigma`, `alpha` and, given a predictor, `mu_beta`,
-        `sigma_beta`, `beta` and (correlated) `rho`.
+        `sigma_beta`, `beta` and (correlated) `rho`; with Student-t noise, `nu`.
 
     Raises
     ------
@@ -179,7 +197,9 @@ def partial_pooling(
                 z = (alpha - mu_alpha) / sigma_alpha if centred else z_alpha
                 centre, spread = centre + rho * spread * z, spread * (1 - rho**2) ** 0.5
             beta, _ = draw("beta", centre, spread, dim)
-        _outcome(data, alpha[group], None if beta is None else beta[group], _scale("sigma", priors.sigma))
+        sigma = _scale("sigma", priors.sigma)
+        nu = pm.Gamma("nu", float(priors.nu.shape), float(priors.nu.rate)) if student_t else None
+        _outcome(data, alpha[group], None if beta is None else beta[group], sigma, nu)
     return model
 
 

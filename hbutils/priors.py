@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 __all__ = [
     "LKJ",
     "Exponential",
+    "Gamma",
     "GammaPrecision",
     "HalfNormal",
     "HalfStudentT",
     "Normal",
     "Priors",
     "ScalePrior",
+    "Uniform",
 ]
 
 
@@ -145,7 +147,36 @@ class GammaPrecision:
         return stats.gamma.isf(q, self.shape, scale=1 / self.rate) ** -0.5
 
 
-ScalePrior = HalfNormal | HalfStudentT | Exponential | GammaPrecision
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform prior on a standard deviation, from zero to `upper`, in that SD's units."""
+
+    upper: float
+
+    def __post_init__(self) -> None:
+        _positive(self, upper=self.upper)
+
+    def logpdf(self, sd: ArrayLike) -> NDArray[np.float64]:
+        """Log density on the SD scale; minus infinity above `upper`."""
+        return _on_positive(sd, lambda s: np.where(s <= self.upper, -np.log(self.upper), -np.inf))
+
+    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Quantiles on the SD scale."""
+        return stats.uniform.ppf(q, scale=self.upper)
+
+
+ScalePrior = HalfNormal | HalfStudentT | Exponential | GammaPrecision | Uniform
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """Gamma(shape, rate) prior on a positive number that is no SD: the degrees of freedom `nu`."""
+
+    shape: float
+    rate: float
+
+    def __post_init__(self) -> None:
+        _positive(self, shape=self.shape, rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -189,6 +220,9 @@ class Priors:
         SD of an observation around its group's line.
     rho : LKJ
         Correlation of intercept and slope; used by correlated models only.
+    nu : Gamma
+        Degrees of freedom of the noise; used by models with Student-t noise only. Gamma(2, 0.1) is the
+        proposal of Juarez and Steel (2010), Journal of Business and Economic Statistics 28:52-66.
     alpha, beta : Normal
         Prior of one group's intercept and slope when groups share nothing: the unpooled
         model's. Wide by design, since a narrow one would pool by the back door.
@@ -202,6 +236,7 @@ class Priors:
     sigma_beta: ScalePrior = HalfNormal(1.0)
     beta: Normal = Normal(0.0, 1.0)
     rho: LKJ = LKJ(1.0)
+    nu: Gamma = Gamma(2.0, 0.1)
 
     @classmethod
     def weakly_informative(cls, data: GroupedData) -> Priors:

@@ -108,12 +108,23 @@ def _complaint(failed: pd.DataFrame) -> str:
     return "the chains have not converged (" + "; ".join(reasons) + "); check=False returns them all the same"
 
 
-def _extreme(values: xr.Dataset, *, largest: bool) -> tuple[float, str]:
-    """The worst value over all quantities and where it stands; a NaN is the worst of all."""
+def _constants(posterior: xr.Dataset) -> xr.Dataset:
+    """Tell which entries are no unknowns, such as the diagonal of a correlation matrix.
+
+    They have one and the same value in every draw of every chain, while others of their array move. An
+    array that stands still as a whole is stuck.
+    """
+    same = (posterior == posterior.isel(chain=0, draw=0, drop=True)).all(("chain", "draw"))
+    return same & ~same.all()
+
+
+def _extreme(values: xr.Dataset, constants: xr.Dataset, *, largest: bool) -> tuple[float, str]:
+    """The worst value over all unknowns and where it stands; a NaN is the worst of all."""
     worst, where, value = -np.inf, "", float("nan")
     for name, array in values.data_vars.items():
         flat = array.to_numpy().ravel()
         score = np.where(np.isnan(flat), np.inf, flat if largest else -flat)
+        score[constants[name].to_numpy().ravel()] = -np.inf
         i = int(score.argmax())
         if score[i] > worst:
             position = np.unravel_index(i, array.shape)
@@ -146,10 +157,11 @@ def diagnostics(fit: xr.DataTree) -> pd.DataFrame:
     ess_min = ESS_PER_CHAIN * posterior.sizes["chain"]
     stats = fit["sample_stats"]
     bfmi = np.asarray(az.bfmi(fit)["energy"])
+    constants = _constants(posterior)
     with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that never moves: NaN, and so failed
-        rhat = _extreme(az.rhat(posterior), largest=True)
-        bulk = _extreme(az.ess(posterior, method="bulk"), largest=False)
-        tail = _extreme(az.ess(posterior, method="tail"), largest=False)
+        rhat = _extreme(az.rhat(posterior), constants, largest=True)
+        bulk = _extreme(az.ess(posterior, method="bulk"), constants, largest=False)
+        tail = _extreme(az.ess(posterior, method="tail"), constants, largest=False)
     rows = {
         "divergences": (float(stats["diverging"].sum()), "", 0.0, "at most"),
         "largest R-hat": (*rhat, RHAT_MAX, "at most"),

@@ -15,7 +15,16 @@ from scipy import integrate, optimize, stats
 
 from hbutils.data import GroupedData, HbutilsError, InputError, load_schools, load_sleepstudy
 from hbutils.exact import conditional_posterior, exact_pooled, exact_posterior, exact_unpooled
-from hbutils.priors import LKJ, Exponential, GammaPrecision, HalfNormal, HalfStudentT, Normal, Priors
+from hbutils.priors import (
+    LKJ,
+    Exponential,
+    GammaPrecision,
+    HalfNormal,
+    HalfStudentT,
+    Normal,
+    Priors,
+    Uniform,
+)
 from hbutils.simulate import simulate
 
 FLAT = Normal(0.0, np.inf)
@@ -60,6 +69,8 @@ def log_prior(prior):
             return stats.expon(scale=prior.scale).logpdf
         case GammaPrecision():
             return lambda sd: stats.invgamma.logpdf(sd**2, prior.shape, scale=prior.rate) + np.log(2 * sd)
+        case Uniform():
+            return stats.uniform(scale=prior.upper).logpdf
         case LKJ():
             return stats.beta(prior.eta, prior.eta, loc=-1, scale=2).logpdf
 
@@ -172,6 +183,15 @@ CASES = {
             "sigma": Axis([0.03, 0.15, 0.3, 0.5, 0.8, 1.3, 2.5, 6], 8, cut_low=True),
         },
     ),
+    "uniform SDs": lambda: Case(
+        # Three groups: the density of their SD is still high where its prior ends, that of the noise is not
+        levels(5, [4, 4, 4], sigma_alpha=2.0),
+        priors(sigma_alpha=Uniform(4.0), sigma=Uniform(50.0)),
+        {
+            "sigma_alpha": Axis([0, 0.5, 1, 2, 4], 12, cut_high=False),
+            "sigma": Axis([*NOISE, 50.0], 12, cut_low=True),
+        },
+    ),
     "heavy tails": lambda: Case(
         # Three groups and the documents' prior: the density of the SD falls like sd**-4.2
         levels(5, [4, 4, 4], sigma_alpha=2.0),
@@ -237,6 +257,26 @@ def test_predictions_agree_with_brute_force(solved, known, observation):
     group = case.data.labels[1] if known else None
     table = posterior.predict(at, group, observation=observation)
     assert_close(table.iloc[0], oracle.line(2 if known else -1, at or 0.0, noise=observation))
+
+
+def test_probabilities_agree_with_brute_force(solved):
+    case, posterior, oracle = solved
+    for name, axis in case.axes.items():
+        cdf = axis.cdf(oracle.density(name))
+        for value in posterior.summary().loc[name, COLUMNS[2:]]:
+            assert posterior.cdf(name, value) == pytest.approx(cdf(value), abs=RELATIVE)
+    # Off the middle, in a mixture of normals: the population's mean, and a group's
+    for name, group, line in (("mu_alpha", None, 0), ("alpha", case.data.labels[1], 2)):
+        row = oracle.line(line)
+        assert posterior.cdf(name, row["q2.5"], group) == pytest.approx(0.025, abs=RELATIVE)
+        assert posterior.cdf(name, row["q97.5"], group) == pytest.approx(0.975, abs=RELATIVE)
+
+
+def test_probability_beyond_all_values_is_nil_or_one(solved):
+    case, posterior, _ = solved
+    for name in case.axes:
+        assert posterior.cdf(name, -2.0) == 0
+        assert posterior.cdf(name, 1e12) == 1
 
 
 def test_marginals_agree_with_brute_force(solved):

@@ -131,6 +131,29 @@ def test_non_centred_correlated_density_differs_by_the_jacobian_alone():
     assert density(model, point) == pytest.approx(log_correlated(p) + jacobian, rel=CLOSE)
 
 
+@pytest.mark.parametrize("centred", [True, False])
+def test_student_t_density_has_heavier_tails_and_their_prior(centred):
+    p = POINT | {"nu": 3.7}
+    lines = [(p[f"{name}"] - p[f"mu_{name}"]) / p[f"sigma_{name}"] for name in ("alpha", "beta")]
+    expected = (
+        log_population_priors(p)
+        + sum(stats.norm.logpdf(z).sum() for z in lines)
+        + stats.gamma.logpdf(3.7, 2.5, scale=1 / 0.4)
+        + stats.t.logpdf(TIME, 3.7, p["alpha"][GROUP] + p["beta"][GROUP] * DAY, p["sigma"]).sum()
+    )
+    if centred:
+        expected -= 3 * np.log(p["sigma_alpha"] * p["sigma_beta"])
+    model = hb.partial_pooling(DATA, replace(PRIORS, nu=hb.Gamma(2.5, 0.4)), centred=centred, student_t=True)
+    point = p | {"z_alpha": lines[0], "z_beta": lines[1]}
+    assert density(model, point) == pytest.approx(expected, rel=CLOSE)
+
+
+def test_uniform_prior_on_an_sd_is_level():
+    model = hb.pooled(NO_DAY, replace(PRIORS, sigma=hb.Uniform(8.0)))
+    expected = stats.norm.logpdf(4.0, 5, 3) - np.log(8) + stats.norm.logpdf(TIME, 4.0, 1.7).sum()
+    assert density(model, {"alpha": 4.0, "sigma": 1.7}) == pytest.approx(expected, rel=CLOSE)
+
+
 @pytest.mark.parametrize("correlated", [False, True])
 def test_non_centred_model_draws_the_same_groups_from_the_prior(correlated):
     """Their covariance in the prior, with the SDs all but fixed, is the population's."""

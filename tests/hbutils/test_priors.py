@@ -8,7 +8,17 @@ import pytest
 from scipy import integrate, optimize, special, stats
 
 from hbutils.data import GroupedData, InputError, load_sleepstudy
-from hbutils.priors import LKJ, Exponential, GammaPrecision, HalfNormal, HalfStudentT, Normal, Priors
+from hbutils.priors import (
+    LKJ,
+    Exponential,
+    Gamma,
+    GammaPrecision,
+    HalfNormal,
+    HalfStudentT,
+    Normal,
+    Priors,
+    Uniform,
+)
 from hbutils.simulate import simulate
 
 SCALES = [
@@ -18,6 +28,7 @@ SCALES = [
     Exponential(40.0),
     GammaPrecision(2.0, 5.0),
     GammaPrecision(0.1, 0.1),
+    Uniform(7.0),
 ]
 CORRELATIONS = [LKJ(0.5), LKJ(1.0), LKJ(2.0), LKJ(30.0)]
 QUANTILES = [0.025, 0.25, 0.5, 0.9]
@@ -55,6 +66,12 @@ def test_density_and_quantiles_take_arrays(prior):
     assert prior.logpdf(sd).shape == (1, 3)
     assert prior.logpdf(sd)[0, 1] == pytest.approx(float(prior.logpdf(1.0)), rel=1e-14)
     assert (np.diff(prior.ppf(QUANTILES)) > 0).all()
+
+
+def test_uniform_is_level_up_to_its_end():
+    np.testing.assert_allclose(Uniform(4.0).logpdf([0.0, 1.0, 4.0]), -np.log(4))
+    assert Uniform(4.0).logpdf(np.nextafter(4.0, 5.0)) == -np.inf
+    assert Uniform(4.0).ppf(0.25) == pytest.approx(1.0, rel=1e-14)
 
 
 def test_half_normal_is_twice_a_normal():
@@ -144,8 +161,22 @@ def test_normal_takes_whole_numbers(sd):
         lambda v: HalfStudentT(1.0, v),
         lambda v: GammaPrecision(v, 1.0),
         lambda v: GammaPrecision(1.0, v),
+        Uniform,
+        lambda v: Gamma(v, 1.0),
+        lambda v: Gamma(1.0, v),
     ],
-    ids=["HalfNormal", "Exponential", "LKJ", "nu", "t scale", "shape", "rate"],
+    ids=[
+        "HalfNormal",
+        "Exponential",
+        "LKJ",
+        "nu",
+        "t scale",
+        "shape",
+        "rate",
+        "upper",
+        "gamma shape",
+        "gamma rate",
+    ],
 )
 def test_settings_that_are_not_positive_numbers_are_refused(make, number):
     with pytest.raises(InputError, match="must be a positive number"):

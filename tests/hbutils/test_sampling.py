@@ -77,6 +77,24 @@ def test_a_stuck_quantity_fails():
     assert table.loc["largest R-hat", "where"] == "stuck"
 
 
+def test_a_constant_among_unknowns_passes():
+    """The diagonal of a correlation matrix does not move, and need not."""
+    rng = np.random.default_rng(SEED)
+    rho = rng.uniform(-1, 1, (4, 1000))
+    matrix = np.stack([np.ones_like(rho), rho, rho, np.ones_like(rho)], axis=-1)
+    fit = chains(a=0.0)
+    posterior = fit["posterior"].to_dataset()
+    posterior["matrix"] = ("chain", "draw", "entry"), matrix
+    fit["posterior"] = xr.DataTree(posterior)
+    assert hb.diagnostics(fit)["passed"].all()
+    # Chains that stand still, each in its own place, are no constants
+    posterior["matrix"][..., 0] = np.arange(4)[:, None]
+    fit["posterior"] = xr.DataTree(posterior)
+    table = hb.diagnostics(fit)
+    assert not table.loc["largest R-hat", "passed"]
+    assert table.loc["largest R-hat", "where"] == "matrix[0]"
+
+
 def test_limits_are_those_of_the_literature():
     """Vehtari et al. 2021 (1.01, 100 a chain); Betancourt 2017 (0.3)."""
     assert hb.diagnostics(chains())["limit"].tolist() == [0, 1.01, 400, 400, 0.3]
