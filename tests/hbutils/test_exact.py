@@ -842,6 +842,20 @@ def test_unpooled_matches_least_squares_of_each_group_under_flat_priors(predicto
         assert_student(table, names, oracle, (f"sigma[{label}]", sigma))
 
 
+@pytest.mark.parametrize("upper", [30.0, 60.0, 1e6], ids=["cuts", "hardly cuts", "far off"])
+def test_a_uniform_prior_on_the_noise_ends_where_it_says(upper):
+    """Given flat priors on the line, sigma is sqrt(RSS / chi2), cut at the prior's end."""
+    data = dataclasses.replace(load_sleepstudy(), x=None)
+    posterior = exact_unpooled(data, flat_priors(Uniform(upper))).summary()
+    for label in data.labels[:4]:
+        y = data.y[data.rows(label)]
+        chi2 = stats.chi2(y.size - 2)  # one for the mean, one for a prior flat in sigma
+        rss = ((y - y.mean()) ** 2).sum()
+        beyond = chi2.cdf(rss / upper**2)
+        expected = [np.sqrt(rss / chi2.ppf(beyond + (1 - q) * (1 - beyond))) for q in (0.025, 0.5, 0.975)]
+        np.testing.assert_allclose(posterior.loc[f"sigma[{label}]", COLUMNS[2:]], expected, rtol=RELATIVE)
+
+
 def test_subject_335_gets_faster_when_left_alone():
     slopes = exact_unpooled(load_sleepstudy(), flat_priors(WIDE)).groups()["beta_mean"]
     assert slopes["335"] == pytest.approx(-2.88, abs=0.005)
