@@ -1,30 +1,41 @@
 """Interactive figures: the mathematics runs in the page, without a server, a library or a network.
 
-A dial is a model (plain numbers, made here) and a script in ``js/`` that draws it. The scripts ``dial.js``
-(axes, legend, controls, read-out, table) and ``lines.js`` (Gaussian lines in closed form) serve all dials.
+A dial is a model (plain numbers, made here) and a script in ``js/`` that draws it. The script ``dial.js``
+(axes, legend, controls, read-out, table) serves all dials; ``lines.js`` (Gaussian lines in closed form) and
+``densities.js`` (mass and quantiles of a density) those that `LIBRARIES` names.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.polynomial import chebyshev
+from scipy import special
 
-from hbutils.data import InputError
-from hbutils.exact import ExactPosterior
+from hbutils._quadrature import mesh
+from hbutils.data import GroupedData, InputError
+from hbutils.exact import ExactPosterior, exact_posterior
+from hbutils.priors import LKJ, Exponential, GammaPrecision, HalfNormal, HalfStudentT, Priors, Uniform
 from hbutils.style import DARK_DATA, DARK_PALETTE, DATA, PALETTE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SCRIPTS", "Dial", "pooling_dial", "sparse_subject"]
+    from hbutils._quadrature import Positive
+
+__all__ = ["SCRIPTS", "Dial", "correlation_dial", "hyperprior_dial", "pooling_dial", "sparse_subject"]
 
 SCRIPTS = Path(__file__).with_name("js")
-SHARED = ("dial", "lines")
+SHARED = ("dial",)
+LIBRARIES = {
+    "lines": ("pooling_dial", "sparse_subject"),
+    "densities": ("hyperprior_dial", "correlation_dial"),
+}
 STEPS = 100  # positions of the pooling dial, beside zero
 
 
@@ -51,7 +62,8 @@ class Dial:
     @property
     def scripts(self) -> tuple[str, ...]:
         """Names of the scripts it needs, in order."""
-        return (*SHARED, self.name)
+        needed = (library for library, names in LIBRARIES.items() if self.name in names)
+        return (*SHARED, *needed, self.name)
 
     def element(self) -> str:
         """HTML of the dial without the scripts, for a page that loads them."""
@@ -186,3 +198,223 @@ def sparse_subject(posterior: ExactPosterior, highlight: str | None = None) -> D
     start = min(2, int(posterior.data.counts.max()))  # few enough for the population to count
     sds = {name: float(mean[name]) for name in ("sigma", "sigma_alpha", "sigma_beta")}
     return Dial("sparse_subject", {**model, "start": start, **sds})
+
+
+# --- hyperpriors: the likelihood of one quantity, all others integrated out ------------------------
+
+SHAPES = (HalfNormal, HalfStudentT, Exponential, GammaPrecision, Uniform)  # in the order of the script
+NUS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30)
+EPSILONS = [float(f"{10.0 ** (k / 10):.2g}") for k in range(-30, 1)]
+ETAS = [float(f"{10.0 ** (k / 20):.2g}") for k in range(-6, 35)]
+SERIES = 80  # points that a series is found from
+WIDE = 2.0  # eta of a prior under which correlations near one are still seen
+NEGLIGIBLE = 1e-9  # coefficients of a series that are left out
+
+
+def _log_likelihood(data: GroupedData, priors: Priors, sds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log likelihood of `sigma_alpha` at values (K,), with everything else integrated out.
+
+    The other SDs are integrated over on axes that do for the posterior whether sigma_alpha is next to
+    nothing, free, or as large as can be, at half their step.
+    """
+    spread = float(data.y.std())
+    found = [
+        exact_posterior(data, replace(priors, sigma_alpha=HalfNormal(factor * spread)))
+        for factor in (0.01, 1.0, 1000.0)
+    ]
+    target = found[0]._target  # noqa: SLF001 - in the family
+    axes = []
+    for k, name in enumerate(target.coordinates):
+        every = [posterior._grid.axes[k] for posterior in found]  # noqa: SLF001
+        low, high = min(axis[0] for axis in every), max(axis[-1] for axis in every)
+        step = min(axis[1] - axis[0] for axis in every) / 2
+        axes.append(np.zeros(1) if name == "sigma_alpha" else np.arange(low, high + step, step))
+    place = list(target.coordinates).index("sigma_alpha")
+    coordinate = cast("Positive", target.coordinates["sigma_alpha"])
+    # sd = scale * exp(t - exp(-t)) solved for t
+    t = -np.log(special.lambertw(coordinate.scale / sds).real)
+    values = []
+    for at in t:
+        axes[place] = np.array([at])
+        values.append(special.logsumexp(target(mesh(axes))[0]))
+    # The prior of the first posterior is in the target, and comes out again.
+    return np.array(values) - coordinate.log_prior(t)
+
+
+def _series(values: NDArray[np.float64]) -> list[float]:
+    """Chebyshev series through values at the Chebyshev points (of the first kind), without its small end."""
+    coefficients = chebyshev.chebfit(_points(values.size), values - values.max(), values.size - 1)
+    large = np.flatnonzero(np.abs(coefficients) > NEGLIGIBLE)
+    return [round(float(c), 10) for c in coefficients[: large.max(initial=0) + 1]]
+
+
+def _points(n: int) -> NDArray[np.float64]:
+    """The Chebyshev points of the first kind, between -1 and 1."""
+    return np.cos(np.pi * (np.arange(n) + 0.5) / n)
+
+
+def _rounded(value: float) -> float:
+    """One significant digit."""
+    return float(f"{value:.0e}")
+
+
+def hyperprior_dial(studies: dict[str, GroupedData], priors: Priors) -> Dial:
+    """The hyperprior dial: a prior on the SD of intercepts, and the posterior that it leads to.
+
+    Its shape is half-normal, half-Student-t, exponential, Gamma(epsilon, epsilon) on the precision, or
+    uniform. The posterior is that of `hbutils.exact_posterior`; the priors of all other quantities stay.
+
+    Parameters
+    ----------
+    studies : dict of GroupedData
+        The data to choose from, under the names that the reader sees: a large study first, then smaller ones.
+    priors : Priors
+        Where the dial starts (`sigma_alpha`), and what it does not turn.
+
+    Raises
+    ------
+    InputError
+        If there are no studies, one has a single group, or they are not in the same units.
+    """
+    if not isinstance(studies, dict) or not studies:
+        raise InputError('hyperprior_dial needs studies with names: {"18 subjects": data, ...}')
+    for name, data in studies.items():
+        if not isinstance(data, GroupedData):
+            raise InputError(f"study '{name}' is not grouped data, as GroupedData.from_frame returns it")
+    if not isinstance(priors, Priors):
+        raise InputError("hyperprior_dial needs priors: hb.Priors.weakly_informative(data), for one")
+    first = next(iter(studies.values()))
+    unit = first.units.get(first.y_name, "")
+    for name, data in studies.items():
+        if (data.y_name, data.units.get(data.y_name, "")) != (first.y_name, unit):
+            raise InputError(f"study '{name}' has another outcome, or other units, than the first")
+    spread = float(first.y.std())
+    lowest = 10.0 ** np.floor(np.log10(spread) - 1.5)
+    scales = [float(f"{lowest * 10.0 ** (k / 20):.2g}") for k in range(61)]
+    prior = priors.sigma_alpha
+    scale = float(getattr(prior, "scale", getattr(prior, "upper", spread)))
+    top = _rounded(2 * spread)
+    models = []
+    height = 0.0
+    for name, data in studies.items():
+        # Without a power law for large SDs, and against tanh of their logarithm, it is nearly a polynomial.
+        centre = float(data.y.std())
+        power = data.n_groups - (1 if priors.mu_alpha.flat else 0)
+        sds = centre * np.exp(np.arctanh(_points(SERIES)))
+        values = _log_likelihood(data, priors, sds)
+        models.append(
+            {
+                "label": str(name),
+                "series": _series(values + power / 2 * np.log1p((sds / centre) ** 2)),
+                "centre": centre,
+                "power": power,
+            }
+        )
+        density = exact_posterior(data, priors).marginal("sigma_alpha").density
+        height = max(height, float(density.max()))
+    return Dial(
+        "hyperprior_dial",
+        {
+            "group": first.group_name,
+            "unit": unit,
+            "studies": models,
+            "centre": spread,
+            "scales": scales,
+            "scale_ticks": [0, 20, 40, 60],
+            "nus": NUS,
+            "epsilons": EPSILONS,
+            "epsilon_ticks": [0, 10, 20, 30],
+            "start": {
+                "shape": SHAPES.index(type(prior)),
+                "scale": int(np.abs(np.log(np.array(scales) / scale)).argmin()),
+                "nu": int(np.abs(np.log(np.array(NUS) / getattr(prior, "nu", 3))).argmin()),
+                "epsilon": int(np.abs(np.log(np.array(EPSILONS) / getattr(prior, "shape", 0.1))).argmin()),
+            },
+            "inside": [top / 20, top],
+            "x": {
+                "label": f"between-{first.group_name} SD" + (f" ({unit})" if unit else ""),
+                "domain": [0.0, top],
+            },
+            "y": {
+                "label": f"density per {unit}" if unit else "density",
+                "domain": [0.0, 1.5 * height],
+            },
+        },
+    )
+
+
+def correlation_dial(posterior: ExactPosterior) -> Dial:
+    """The correlation dial: the LKJ prior's eta, and the posterior of the correlation under it.
+
+    The correlation's posterior is that of `hbutils.exact_posterior` for each eta. The ellipse and the groups'
+    lines hold the population's mean and the SDs at their posterior means under the prior given, and the
+    correlation at its posterior mean under the prior shown.
+
+    Parameters
+    ----------
+    posterior : ExactPosterior
+        Of the correlated model; its prior is where the dial starts.
+
+    Raises
+    ------
+    InputError
+        If the posterior is of another kind, or not of the correlated model.
+    """
+    if not isinstance(posterior, ExactPosterior):
+        raise InputError("a dial needs what hb.exact_posterior(data, correlated=True) returns")
+    if posterior.data.x is None or "rho" not in posterior.names:
+        raise InputError("this dial turns a correlation: use hb.exact_posterior(data, correlated=True)")
+    data, priors, x = posterior.data, posterior.priors, posterior.data.x
+    # A prior that rules out correlations near one says nothing of how likely the data find them.
+    wide = posterior
+    if priors.rho.eta > WIDE:
+        wide = exact_posterior(data, replace(priors, rho=LKJ(1.0)), correlated=True)
+    axis = wide._axes["rho"]  # noqa: SLF001 - in the family
+    likelihood = axis.log_density - axis.coordinate.log_prior(axis.t)
+    mean = posterior.summary()["mean"]
+    line = np.array([mean["mu_alpha"], mean["mu_beta"]])
+    sds = np.array([mean["sigma_alpha"], mean["sigma_beta"]])
+    groups = []
+    own = []
+    for label in data.labels:
+        rows = data.rows(label)
+        design = np.column_stack([np.ones(rows.size), x[rows]])
+        xx = design.T @ design
+        noise = float(mean["sigma"]) ** 2
+        group: dict[str, Any] = {
+            "label": label,
+            "xx": (xx.ravel()[[0, 1, 3]] / noise).tolist(),
+            "pull": (design.T @ (data.y[rows] - design @ line) / noise).tolist(),
+        }
+        if len(set(x[rows])) > 1:
+            group["own"] = np.linalg.lstsq(design, data.y[rows])[0].tolist()
+            own.append(group["own"])
+        groups.append(group)
+    reach = 2.7 * sds
+    cloud = np.array([line - reach, line + reach, *own])
+    x_unit, y_unit = (data.units.get(name, "") for name in (data.x_name, data.y_name))
+    slope_unit = f"{y_unit} per {x_unit or data.x_name}".strip()
+    return Dial(
+        "correlation_dial",
+        {
+            "group": data.group_name,
+            "likelihood": {
+                "start": float(axis.t[0]),
+                "step": float(axis.t[1] - axis.t[0]),
+                "log": np.round(likelihood - likelihood.max(), 9).tolist(),
+            },
+            "etas": ETAS,
+            "ticks": [ETAS.index(v) for v in (0.5, 1, 2, 5, 10, 20, 50)],
+            "start": int(np.abs(np.log(np.array(ETAS) / priors.rho.eta)).argmin()),
+            "mean": line.tolist(),
+            "sds": sds.tolist(),
+            "groups": groups,
+            "density": [0.0, 4.2],
+            "scale": [float(s) / 3 for s in sds],
+            "x": {
+                "label": f"intercept ({y_unit})" if y_unit else "intercept",
+                "domain": _padded(cloud[:, 0]),
+            },
+            "y": {"label": f"slope ({slope_unit})", "domain": _padded(cloud[:, 1])},
+        },
+    )

@@ -6,7 +6,6 @@ window.hbDials = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const THUMB = 24; // px: the slider's knob, which keeps its whole width inside the track
   const MARGIN = { top: 10, right: 14, bottom: 42 };
-  let count = 0; // of dials drawn, for ids of their own
 
   const style = (palette) => {
     const set = (colours) => Object.entries(colours).map(([k, v]) => `--hb-${k}:${v}`).join(";");
@@ -17,6 +16,8 @@ background:var(--hb-ground);position:relative;margin:.5rem 0;max-width:46rem;tex
 html[data-theme=dark] .hb-dial,[data-jp-theme-light=false] .hb-dial{${set(palette.dark)}}
 .hb-dial svg{display:block;overflow:visible;width:100%}
 .hb-dial svg text{fill:currentColor;font-size:13px}
+.hb-dial .hb-panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));gap:.8rem 1rem}
+.hb-dial [hidden]{display:none}
 .hb-dial path{stroke-linejoin:round;stroke-linecap:round}
 .hb-dial .hb-axis{fill:none;stroke:var(--line)}
 .hb-dial ul.hb-legend.hb-legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;margin:0 0 .4rem;padding:0;list-style:none}
@@ -135,7 +136,7 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
 
   // One pair of axes. Clips what leaves it, and is laid out anew when the width changes.
   const panel = (spec) => {
-    const id = `hb-dial-${++count}`;
+    const id = `hb-dial-${Math.random().toString(36).slice(2)}`; // a notebook loads this file with each dial
     const svg = make("svg", { role: "img", "aria-label": spec.title });
     let before = []; // what is drawn already need not be drawn again
     const frame = make("g", { class: "hb-axis" });
@@ -248,23 +249,23 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     return { element: make("div", {}, label, below.svg), read: () => +input.value, say, layout: below.layout };
   };
 
-  const fill = (table, { head, rows }) => {
+  const fill = (box, tables) => {
     const cell = (text, i) => (i ? make("td", {}, text) : make("th", { scope: "row" }, text));
-    table.replaceChildren(
+    box.replaceChildren(...[tables].flat().map(({ head, rows }) => make("table", {},
       make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell)))),
-    );
+    )));
   };
 
-  // Put a dial into `el`. `spec` names title, x, y, legend, controls, and update(settings), which returns
-  // {marks, said, readout, table}: what to draw, each control's value in words, what it means, all numbers.
+  // Put a dial into `el`. `spec` names title, x, y (or `panels`, each with its own), legend, controls, and
+  // update(settings), which returns {marks, said, readout, table}: what to draw, each control's value in words,
+  // what it means, all numbers.
   const dial = (el, spec) => {
-    const plot = panel(spec);
+    const plots = (spec.panels ?? [spec]).map(panel);
+    const several = plots.length > 1;
     const legend = spec.legend.map(entry);
     const names = Object.keys(spec.controls);
-    const table = make("table");
-    const box = make("div", { class: "hb-table", tabindex: 0, role: "group", "aria-label": "Numbers of the figure" },
-      table);
+    const box = make("div", { class: "hb-table", tabindex: 0, role: "group", "aria-label": "Numbers of the figure" });
     const details = make("details", {}, make("summary", {}, "The numbers"), box);
     const readout = make("div", { class: "hb-readout" });
     const spoken = make("output", { "aria-live": "polite" });
@@ -273,33 +274,37 @@ border:3px solid var(--hb-ground);background:var(--hb-partial);box-shadow:0 0 0 
     const redraw = (moved) => {
       const settings = Object.fromEntries(names.map((name) => [name, controls[name].read()]));
       const scene = spec.update(settings);
-      plot.draw(scene.marks);
+      plots.forEach((plot, i) => plot.draw(several ? scene.marks.filter(({ panel = 0 }) => panel === i) : scene.marks));
       for (const one of legend) one.draw(scene.marks);
-      for (const name of names) controls[name].say(scene.said?.[name]);
+      for (const name of names) {
+        controls[name].say(scene.said?.[name]);
+        controls[name].element.hidden = !(spec.controls[name].when?.(settings) ?? true);
+      }
       if (readout.textContent !== scene.readout) readout.textContent = scene.readout;
       Object.assign(state, { settings, scene });
       // The table follows when the hand rests, and so a drag keeps up; what is spoken, a little later.
       clearTimeout(state.pause);
       clearTimeout(state.silence);
-      if (details.open) state.pause = setTimeout(() => fill(table, state.scene.table), 100);
+      if (details.open) state.pause = setTimeout(() => fill(box, state.scene.table), 100);
       if (moved) state.silence = setTimeout(() => (spoken.textContent = scene.readout), 500);
     };
     const controls = Object.fromEntries(names.map((name) => [name, control(spec.controls[name], redraw)]));
-    details.addEventListener("toggle", () => details.open && fill(table, state.scene.table));
-    el.append(make("ul", { class: "hb-legend" }, ...legend.map(({ element }) => element)), plot.svg,
+    details.addEventListener("toggle", () => details.open && fill(box, state.scene.table));
+    el.append(make("ul", { class: "hb-legend" }, ...legend.map(({ element }) => element)),
+      several ? make("div", { class: "hb-panels" }, ...plots.map(({ svg }) => svg)) : plots[0].svg,
       ...names.map((name) => controls[name].element), readout, spoken, details);
 
     let width = 0;
     const layout = () => {
       if (!el.clientWidth || el.clientWidth === width) return; // hidden, or nothing has changed
       width = el.clientWidth;
-      plot.layout(width);
+      for (const { svg, layout } of plots) layout(several ? svg.getBoundingClientRect().width : width);
       for (const name of names) controls[name].layout(width);
       redraw(false);
     };
     layout();
     new ResizeObserver(layout).observe(el);
-    el.hbDial = { state, scale: plot.scale }; // for tests and the curious
+    el.hbDial = { state, scale: plots[0].scale, scales: plots.map(({ scale }) => scale) }; // for tests and the curious
   };
 
   // The still picture, for paper and for pages without scripts, gives way. It stands in the figure that the dial

@@ -1,0 +1,96 @@
+// The LKJ prior's eta: how correlated intercepts and slopes may be, and what is left of it given the data.
+// Everything is computed along t, where rho = tanh(pi / 2 sinh t).
+hbDials.define("correlation_dial", ({ model, draw }) => {
+  const { number, percent, tick, densities } = hbDials;
+  const [HIGH, NODES] = [4, 2401];
+  const rhoAt = (t) => Math.tanh((Math.PI / 2) * Math.sinh(t));
+  const tAt = (rho) => Math.asinh((2 / Math.PI) * Math.atanh(rho));
+  const spline = densities.spline(model.likelihood.log); // beyond whose ends it does not change any more
+  const logLikelihood = (t) => spline((t - model.likelihood.start) / model.likelihood.step);
+  // log(1 - rho^2) and that of the slope of t, up to a constant
+  const logRest = (t) => {
+    const y = Math.PI * Math.abs(Math.sinh(t));
+    return 2 * Math.LN2 - y - 2 * Math.log1p(Math.exp(-y));
+  };
+  const nodes = Float64Array.from({ length: NODES }, (_, i) => -HIGH + (2 * HIGH * i) / (NODES - 1));
+  const [rests, slopes, likelihoods] = [logRest, (t) => Math.log(Math.cosh(t)), logLikelihood].map((f) => nodes.map(f));
+
+  const grid = Array.from({ length: 161 }, (_, i) => 0.9999 * Math.sin((Math.PI / 2) * (i / 80 - 1))); // rho
+  const gridT = grid.map(tAt);
+  const angles = Array.from({ length: 73 }, (_, i) => (2 * Math.PI * i) / 72);
+  const RADIUS = Math.sqrt(-2 * Math.log(0.05)); // of a circle that holds 95 % of two independent normals
+  const [a, b] = model.sds;
+  const [muA, muB] = model.mean;
+  const ellipse = (rho) => angles.map((angle) => {
+    const [x, y] = [RADIUS * Math.cos(angle), RADIUS * Math.sin(angle)];
+    return [muA + a * x, muB + b * (rho * x + Math.sqrt(1 - rho * rho) * y)];
+  });
+
+  // A group's line: mu + (S^-1 + X'X / sigma^2)^-1 X'(y - X mu) / sigma^2, with S the population's covariance.
+  const lineOf = ({ xx: [n, sx, sxx], pull: [p, q] }, rho) => {
+    const det = (a * b) ** 2 * (1 - rho * rho);
+    const [k, l, m] = [n + (b * b) / det, sx - (rho * a * b) / det, sxx + (a * a) / det];
+    const size = k * m - l * l;
+    return [muA + (m * p - l * q) / size, muB + (k * q - l * p) / size];
+  };
+  const own = model.groups.filter((g) => g.own).map((g) => g.own);
+  const signed = (v) => number(v, 1);
+
+  draw({
+    panels: [
+      { title: "Densities of the correlation: prior and posterior, with its middle 95 %.",
+        x: { label: "correlation ρ of intercept and slope", domain: [-1, 1] }, y: { label: "density", domain: model.density } },
+      { title: `Slope against intercept: a point for each ${model.group}, the ellipse that holds 95 % of the population, and ` +
+          "fainter those that the prior allows. The text and the table below give the numbers.",
+        x: model.x, y: model.y },
+    ],
+    legend: [["prior", 1], ["posterior", 2], [`each ${model.group}’s own line`, 4], [`each ${model.group}, partially pooled`, 6]],
+    controls: {
+      eta: { label: "η of the LKJ prior", last: model.etas.length - 1, start: model.start,
+        ticks: model.ticks.map((i) => [i, tick(model.etas[i])]) },
+    },
+    update({ eta: position }) {
+      const eta = model.etas[position];
+      const logs = nodes.map((_, i) => eta * rests[i] + slopes[i]);
+      const prior = densities.density((_, i) => logs[i], -HIGH, HIGH, NODES);
+      const posterior = densities.density((_, i) => logs[i] + likelihoods[i], -HIGH, HIGH, NODES);
+      // d rho / dt = pi / 2 cosh t (1 - rho^2), of which the first factor stands in the constants too
+      const curve = (one, extra) => gridT.map((t, i) =>
+        [grid[i], Math.exp((eta - 1) * logRest(t) + extra(t) - one.log) / (Math.PI / 2)]);
+      const ofPrior = curve(prior, () => 0);
+      const ofPosterior = curve(posterior, logLikelihood);
+      const quantiles = (one) => Object.fromEntries(
+        [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975].map((q) => [q, rhoAt(one.quantile(q))]));
+      const [before, after] = [prior, posterior].map(quantiles);
+      const mean = posterior.mean(rhoAt);
+      const positive = 1 - posterior.below(0);
+      const lines = model.groups.map((g) => lineOf(g, mean));
+      const band = ofPosterior.filter(([rho]) => rho >= after[0.025] && rho <= after[0.975]);
+      return {
+        marks: [
+          { type: "band", colour: "partial", data: [band.map(([rho]) => [rho, 0]), band] },
+          { type: "lines", colour: "population", data: [ofPrior], dashed: true, size: 2.5 },
+          { type: "lines", colour: "partial", data: [ofPosterior], size: 3 },
+          { panel: 1, type: "lines", colour: "population", data: [0.05, 0.25, 0.75, 0.95].map((q) => ellipse(before[q])),
+            dashed: true, size: 1.5, opacity: 0.6 },
+          { panel: 1, type: "points", colour: "unpooled", data: own, hollow: true },
+          { panel: 1, type: "lines", colour: "partial", data: [ellipse(mean)], size: 3 },
+          { panel: 1, type: "points", colour: "partial", data: lines, size: 7 },
+        ],
+        said: { eta: tick(eta) },
+        readout: `Prior: ρ lies between ${signed(before[0.05])} and ${signed(before[0.95])} with 90 %. ` +
+          `Posterior: mean ${signed(mean)}, 95 % from ${signed(after[0.025])} to ${signed(after[0.975])}; above zero with ${percent(positive)}.`,
+        table: [
+          { head: ["ρ", "prior", "posterior"],
+            rows: [...Object.entries(before).sort((p, q) => p[0] - q[0]).map(([q, rho]) => [`${tick(100 * q)} %`, signed(rho), signed(after[q])]),
+              ["mean", "0", signed(mean)]] },
+          { head: [model.group, "intercept", "slope"],
+            rows: lines.map((line, i) => [model.groups[i].label, number(line[0], model.scale[0]), number(line[1], model.scale[1])]) },
+        ],
+        prior: { ...before, density: ofPrior },
+        posterior: { ...after, density: ofPosterior, mean, positive },
+        lines,
+      };
+    },
+  });
+});
