@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy import special
+from scipy import interpolate, special
 
 from hbutils._quadrature import mesh
 from hbutils.data import GroupedData, InputError
@@ -24,6 +24,8 @@ from hbutils.priors import LKJ, Exponential, GammaPrecision, HalfNormal, HalfStu
 from hbutils.style import DARK_DATA, DARK_PALETTE, DATA, PALETTE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hbutils._quadrature import Positive
@@ -206,13 +208,14 @@ SHAPES = (HalfNormal, HalfStudentT, Exponential, GammaPrecision, Uniform)  # in 
 NUS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30)
 EPSILONS = [float(f"{10.0 ** (k / 10):.2g}") for k in range(-30, 1)]
 ETAS = [float(f"{10.0 ** (k / 20):.2g}") for k in range(-6, 35)]
-SERIES = 80  # points that a series is found from
 WIDE = 2.0  # eta of a prior under which correlations near one are still seen
 NEGLIGIBLE = 1e-9  # coefficients of a series that are left out
 
 
-def _log_likelihood(data: GroupedData, priors: Priors, sds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log likelihood of `sigma_alpha` at values (K,), with everything else integrated out.
+def _log_likelihood(
+    data: GroupedData, priors: Priors
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Log likelihood of `sigma_alpha`, as a function of values (K,), with everything else integrated out.
 
     The other SDs are integrated over on axes that do for the posterior whether sigma_alpha is next to
     nothing, free, or as large as can be, at half their step.
@@ -222,7 +225,7 @@ def _log_likelihood(data: GroupedData, priors: Priors, sds: NDArray[np.float64])
         exact_posterior(data, replace(priors, sigma_alpha=HalfNormal(factor * spread)))
         for factor in (0.01, 1.0, 1000.0)
     ]
-    target = found[0]._target  # noqa: SLF001 - in the family
+    target = found[-1]._target  # noqa: SLF001 - in the family
     axes = []
     for k, name in enumerate(target.coordinates):
         every = [posterior._grid.axes[k] for posterior in found]  # noqa: SLF001
@@ -231,26 +234,48 @@ def _log_likelihood(data: GroupedData, priors: Priors, sds: NDArray[np.float64])
         axes.append(np.zeros(1) if name == "sigma_alpha" else np.arange(low, high + step, step))
     place = list(target.coordinates).index("sigma_alpha")
     coordinate = cast("Positive", target.coordinates["sigma_alpha"])
-    # sd = scale * exp(t - exp(-t)) solved for t
-    t = -np.log(special.lambertw(coordinate.scale / sds).real)
-    values = []
-    for at in t:
-        axes[place] = np.array([at])
-        values.append(special.logsumexp(target(mesh(axes))[0]))
-    # The prior of the first posterior is in the target, and comes out again.
-    return np.array(values) - coordinate.log_prior(t)
+
+    def log_likelihood(sds: NDArray[np.float64]) -> NDArray[np.float64]:
+        t = -np.log(special.lambertw(coordinate.scale / sds).real)  # where scale * exp(t - exp(-t)) is sd
+        values = []
+        for at in t:
+            axes[place] = np.array([at])
+            values.append(special.logsumexp(target(mesh(axes))[0]))
+        return np.array(values) - coordinate.log_prior(t)  # the prior that is in the target comes out again
+
+    return log_likelihood
 
 
-def _series(values: NDArray[np.float64]) -> list[float]:
-    """Chebyshev series through values at the Chebyshev points (of the first kind), without its small end."""
-    coefficients = chebyshev.chebfit(_points(values.size), values - values.max(), values.size - 1)
+def _series(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> list[float]:
+    """Coefficients of a Chebyshev series for a function on (-1, 1), up to a constant; small ones left out."""
+    for n in (64, 128, 256):
+        points = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+        values = function(points)
+        coefficients = chebyshev.chebfit(points, values - values.max(), n - 1)
+        if np.abs(coefficients[-4:]).max() < 10 * NEGLIGIBLE:
+            break
     large = np.flatnonzero(np.abs(coefficients) > NEGLIGIBLE)
     return [round(float(c), 10) for c in coefficients[: large.max(initial=0) + 1]]
 
 
-def _points(n: int) -> NDArray[np.float64]:
-    """The Chebyshev points of the first kind, between -1 and 1."""
-    return np.cos(np.pi * (np.arange(n) + 0.5) / n)
+def _study(name: str, data: GroupedData, priors: Priors) -> dict[str, Any]:
+    """What a study says of `sigma_alpha`, for the hyperprior dial's script."""
+    # Without a power law for large SDs, and against tanh of their logarithm, it is nearly a polynomial.
+    centre = float(data.y.std())
+    power = data.n_groups - (1 if priors.mu_alpha.flat else 0)
+    likelihood = _log_likelihood(data, priors)
+
+    def rest(tanh: NDArray[np.float64]) -> NDArray[np.float64]:
+        sd = centre * np.exp(np.arctanh(tanh))
+        return likelihood(sd) + power / 2 * np.log1p((sd / centre) ** 2)
+
+    return {
+        "label": name,
+        "groups": data.labels,
+        "series": _series(rest),
+        "centre": centre,
+        "power": power,
+    }
 
 
 def _rounded(value: float) -> float:
@@ -294,30 +319,14 @@ def hyperprior_dial(studies: dict[str, GroupedData], priors: Priors) -> Dial:
     prior = priors.sigma_alpha
     scale = float(getattr(prior, "scale", getattr(prior, "upper", spread)))
     top = _rounded(2 * spread)
-    models = []
-    height = 0.0
-    for name, data in studies.items():
-        # Without a power law for large SDs, and against tanh of their logarithm, it is nearly a polynomial.
-        centre = float(data.y.std())
-        power = data.n_groups - (1 if priors.mu_alpha.flat else 0)
-        sds = centre * np.exp(np.arctanh(_points(SERIES)))
-        values = _log_likelihood(data, priors, sds)
-        models.append(
-            {
-                "label": str(name),
-                "series": _series(values + power / 2 * np.log1p((sds / centre) ** 2)),
-                "centre": centre,
-                "power": power,
-            }
-        )
-        density = exact_posterior(data, priors).marginal("sigma_alpha").density
-        height = max(height, float(density.max()))
+    tame = replace(priors, sigma_alpha=HalfNormal(spread))  # a spike would make the axis too high
+    height = float(exact_posterior(first, tame).marginal("sigma_alpha").density.max())
     return Dial(
         "hyperprior_dial",
         {
             "group": first.group_name,
             "unit": unit,
-            "studies": models,
+            "studies": [_study(str(name), data, priors) for name, data in studies.items()],
             "centre": spread,
             "scales": scales,
             "scale_ticks": [0, 20, 40, 60],
@@ -370,7 +379,10 @@ def correlation_dial(posterior: ExactPosterior) -> Dial:
     if priors.rho.eta > WIDE:
         wide = exact_posterior(data, replace(priors, rho=LKJ(1.0)), correlated=True)
     axis = wide._axes["rho"]  # noqa: SLF001 - in the family
-    likelihood = axis.log_density - axis.coordinate.log_prior(axis.t)
+    fine = np.linspace(axis.t[0], axis.t[-1], 2 * axis.t.size - 1)  # for cubics; now by a better spline
+    likelihood = interpolate.make_interp_spline(
+        axis.t, axis.log_density - axis.coordinate.log_prior(axis.t), k=5
+    )(fine)
     mean = posterior.summary()["mean"]
     line = np.array([mean["mu_alpha"], mean["mu_beta"]])
     sds = np.array([mean["sigma_alpha"], mean["sigma_beta"]])
@@ -399,9 +411,9 @@ def correlation_dial(posterior: ExactPosterior) -> Dial:
         {
             "group": data.group_name,
             "likelihood": {
-                "start": float(axis.t[0]),
-                "step": float(axis.t[1] - axis.t[0]),
-                "log": np.round(likelihood - likelihood.max(), 9).tolist(),
+                "start": float(fine[0]),
+                "step": float(fine[1] - fine[0]),
+                "log": np.round(likelihood - likelihood.max(), 8).tolist(),
             },
             "etas": ETAS,
             "ticks": [ETAS.index(v) for v in (0.5, 1, 2, 5, 10, 20, 50)],

@@ -12,7 +12,8 @@ import dukpy
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
+from scipy import interpolate, stats
 
 import hbutils as hb
 from hbutils import dials
@@ -25,10 +26,10 @@ def posterior():
 
 @pytest.fixture(scope="module")
 def engine():
-    """Run a line of JavaScript after the algebra's script."""
+    """Run a line of JavaScript after the scripts of algebra and of densities."""
     interpreter = dukpy.JSInterpreter()
-    script = (dials.SCRIPTS / "lines.js").read_text(encoding="utf-8")
-    interpreter.evaljs(f"var hbDials = {{}}; {script}; 1")
+    scripts = [(dials.SCRIPTS / f"{name}.js").read_text(encoding="utf-8") for name in dials.LIBRARIES]
+    interpreter.evaljs(f"var hbDials = {{}}; {'; '.join(scripts)}; 1")
     return interpreter
 
 
@@ -112,6 +113,44 @@ def test_group_without_observations_is_a_new_group(engine):
     np.testing.assert_allclose(new["mean"], population["mean"], rtol=1e-9)
     spread = population["sd"].to_numpy() ** 2 + np.array([400, 25])
     np.testing.assert_allclose([new["cov"][0], new["cov"][3]], spread, rtol=1e-9)
+
+
+@settings(max_examples=25)
+@given(mean=st.floats(-2, 2), sd=st.floats(0.2, 1), skew=st.floats(-3, 3), end=st.floats(-4, 8))
+def test_densities_have_the_mass_and_quantiles_of_scipy_s(mean, sd, skew, end, engine):
+    """A skew-normal density, cut off at its right or not, known up to a constant."""
+    theirs = stats.skewnorm(skew, mean, sd)
+    high = max(end, theirs.ppf(0.2))
+    total = theirs.cdf(high)
+    probabilities = [1e-4, 0.025, 0.5, 0.9, 0.999]
+    log = [float(v) for v in theirs.logpdf(np.linspace(-12, high, 4000))]
+    ours = engine.evaljs(
+        "var a = dukpy, log = a.log.map(function (v) { return v + 7; });"
+        "var d = hbDials.densities.density(function (t, i) { return log[i]; }, -12, a.high, log.length);"
+        "[d.log, d.mean(function (t) { return t; }), a.q.map(d.quantile), a.at.map(d.below)]",
+        log=[max(v, -1e9) for v in log],
+        high=float(high),
+        q=probabilities,
+        at=[float(v) for v in theirs.ppf([0.01, 0.1, 0.15])],
+    )
+    assert ours[0] == pytest.approx(7 + np.log(total), abs=1e-7)
+    assert ours[1] == pytest.approx(theirs.expect(ub=high) / total, abs=1e-6)
+    np.testing.assert_allclose(ours[2], theirs.ppf(np.multiply(probabilities, total)), atol=1e-6)
+    np.testing.assert_allclose(ours[3], np.array([0.01, 0.1, 0.15]) / total, atol=1e-7)
+
+
+def test_splines_and_series_are_those_of_scipy_and_numpy(engine):
+    rng = np.random.default_rng(3)
+    values, coefficients = rng.normal(size=9), rng.normal(size=7)
+    x, u = np.linspace(-1, 9, 41), np.linspace(-1, 1, 21)
+    ours = engine.evaljs(
+        "[dukpy['x'].map(hbDials.densities.spline(dukpy['values'])),"
+        " dukpy['u'].map(hbDials.densities.series(dukpy['c']))]",
+        **{key: part.tolist() for key, part in {"x": x, "u": u, "values": values, "c": coefficients}.items()},
+    )
+    theirs = interpolate.CubicSpline(np.arange(9), values, bc_type="natural")(np.clip(x, 0, 8))
+    np.testing.assert_allclose(ours[0], theirs, atol=1e-12)
+    np.testing.assert_allclose(ours[1], np.polynomial.chebyshev.chebval(u, coefficients), atol=1e-12)
 
 
 def test_dial_starts_where_the_data_put_it(posterior):
@@ -206,3 +245,129 @@ def test_units_and_names_are_the_data_s(posterior):
     assert model["slope_unit"] == "ms per day"
     assert model["y"]["label"] == "reaction time (ms)"
     assert model["highlight"] == posterior.data.labels[0]
+
+
+# --- hyperpriors ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def few():
+    data = hb.load_sleepstudy()
+    return data.keep(data.group < 3)
+
+
+@pytest.fixture(scope="module")
+def correlated(few):
+    """Of an intercept and a slope that three subjects say little of, on a coarse grid."""
+    return hb.exact_posterior(few, hb.Priors.for_sleepstudy(), correlated=True, tolerance=0.1)
+
+
+def shipped_likelihood(study, sd):
+    """What the script computes from the model."""
+    ratio = sd / study["centre"]
+    rest = np.polynomial.chebyshev.chebval(np.tanh(np.log(ratio)), study["series"])
+    return rest - study["power"] / 2 * np.log1p(ratio**2)
+
+
+def test_likelihood_of_the_sd_is_the_posterior_over_its_prior(few):
+    """Under any prior; also without a predictor, with a flat prior on the mean, and for unequal groups."""
+    priors = hb.Priors.for_sleepstudy()
+    flat = replace(priors, mu_alpha=hb.Normal(0, np.inf))
+    schools = hb.load_schools()
+    schools = schools.keep(schools.group < 12)
+    cases = [
+        (few, priors, hb.HalfStudentT(1, 20)),
+        (few, flat, hb.Exponential(30)),
+        (hb.load_sleepstudy(), priors, hb.HalfNormal(3)),
+        (replace(few, x=None, x_name="x"), priors, hb.HalfNormal(300)),
+        (schools, hb.Priors.weakly_informative(schools), hb.HalfNormal(2)),
+    ]
+    for data, others, prior in cases:
+        study = dials.hyperprior_dial({"all": data}, others).model["studies"][0]
+        exact = hb.exact_posterior(data, replace(others, sigma_alpha=prior), tolerance=1e-9)
+        axis = exact._axes["sigma_alpha"]
+        sd = axis.coordinate.value(axis.t)
+        held = axis.log_density > axis.log_density.max() - 8  # the axis itself is out by 1e-9 of its peak
+        theirs = (axis.log_density - axis.coordinate.log_prior(axis.t))[held]
+        difference = shipped_likelihood(study, sd[held]) - theirs
+        assert np.ptp(difference) < 1e-6, (data, prior)
+
+
+def test_hyperprior_dial_starts_at_the_prior(few):
+    for prior, shape, scale in [
+        (hb.HalfNormal(50.0), 0, 50),
+        (hb.HalfStudentT(4, 20.0), 1, 20),
+        (hb.Exponential(30.0), 2, 32),
+        (hb.Uniform(100.0), 4, 100),
+    ]:
+        model = dials.hyperprior_dial(
+            {"3": few}, replace(hb.Priors.for_sleepstudy(), sigma_alpha=prior)
+        ).model
+        assert (model["start"]["shape"], model["scales"][model["start"]["scale"]]) == (shape, scale)
+    assert model["scales"][0] == 1
+    documents = replace(hb.Priors.for_sleepstudy(), sigma_alpha=hb.GammaPrecision(0.001, 0.001))
+    model = dials.hyperprior_dial({"3": few}, documents).model
+    assert (model["start"]["shape"], model["start"]["epsilon"]) == (3, 0)
+    assert (model["x"]["label"], model["x"]["domain"]) == ("between-subject SD (ms)", [0, 100])
+    assert model["y"]["label"] == "density per ms"
+    assert model["studies"][0]["groups"] == few.labels
+
+
+def test_hyperprior_dial_says_what_is_wrong(few):
+    priors = hb.Priors.for_sleepstudy()
+    other = replace(few, units={"reaction_ms": "s"})
+    for studies in ({}, few, None):
+        with pytest.raises(hb.InputError, match="studies with names"):
+            dials.hyperprior_dial(studies, priors)
+    with pytest.raises(hb.InputError, match="study 'a' is not grouped data"):
+        dials.hyperprior_dial({"a": few.to_frame()}, priors)
+    with pytest.raises(hb.InputError, match="needs priors"):
+        dials.hyperprior_dial({"a": few}, hb.HalfNormal(50))
+    with pytest.raises(hb.InputError, match="study 'seconds' has another outcome, or other units"):
+        dials.hyperprior_dial({"a": few, "seconds": other}, priors)
+    with pytest.raises(hb.InputError, match="group"):
+        dials.hyperprior_dial({"one": few.keep(few.group == 0)}, priors)
+
+
+def test_correlation_dial_starts_at_the_prior(correlated):
+    model = dials.correlation_dial(correlated).model
+    assert model["etas"][model["start"]] == 1
+    mean = correlated.summary()["mean"]
+    assert model["mean"] == [mean["mu_alpha"], mean["mu_beta"]]
+    assert model["sds"] == [mean["sigma_alpha"], mean["sigma_beta"]]
+    assert (model["x"]["label"], model["y"]["label"]) == ("intercept (ms)", "slope (ms per day)")
+    for own, label in zip(model["groups"], correlated.data.labels, strict=True):
+        rows = correlated.data.rows(label)
+        line = np.polyfit(correlated.data.x[rows], correlated.data.y[rows], 1)[::-1]
+        np.testing.assert_allclose(own["own"], line, rtol=1e-9)
+
+
+def test_narrow_prior_does_not_hide_what_the_data_say_of_a_correlation(correlated):
+    narrow = replace(correlated.priors, rho=hb.LKJ(20.0))
+    posterior = hb.exact_posterior(correlated.data, narrow, correlated=True, tolerance=0.1)
+    wide, found = (dials.correlation_dial(p).model["likelihood"] for p in (correlated, posterior))
+    t = np.linspace(-1.5, 1.5, 31)
+    logs = [np.interp((t - m["start"]) / m["step"], range(len(m["log"])), m["log"]) for m in (wide, found)]
+    np.testing.assert_allclose(*logs, atol=0.01)
+
+
+def test_group_without_a_line_of_its_own_has_no_point(correlated):
+    frame = correlated.data.to_frame()
+    frame = frame[(frame["subject"] != "309") | (frame["day"] == 0)]
+    data = hb.GroupedData.from_frame(frame, y="reaction_ms", x="day", group="subject")
+    posterior = hb.exact_posterior(data, correlated.priors, correlated=True, tolerance=0.1)
+    groups = dials.correlation_dial(posterior).model["groups"]
+    assert [("own" in group) for group in groups] == [True, False, True]
+
+
+def test_correlation_dial_needs_a_correlated_posterior(posterior):
+    with pytest.raises(hb.InputError, match="correlated=True"):
+        dials.correlation_dial(posterior)
+    with pytest.raises(hb.InputError, match="exact_posterior"):
+        dials.correlation_dial(posterior.data)
+
+
+def test_dials_load_the_scripts_they_need():
+    assert dials.Dial("pooling_dial", {}).scripts == ("dial", "lines", "pooling_dial")
+    assert dials.Dial("hyperprior_dial", {}).scripts == ("dial", "densities", "hyperprior_dial")
+    assert dials.Dial("of_my_own", {}).scripts == ("dial", "of_my_own")
