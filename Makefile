@@ -1,6 +1,6 @@
 # The commands of the book. Each makes .venv first if it is missing or older than requirements.txt.
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks serve bench lint lock clean
+.PHONY: help book test lab notebooks calibration serve bench lint lock clean
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -13,7 +13,7 @@ ENV := .venv/.complete
 PAGE := _build/html/index.html
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 book: $(ENV) ## build the pages into _build/html
 	@rm -rf _build # a page read before, or no longer in the book, would not be checked again
@@ -32,6 +32,9 @@ lab: $(ENV) ## open the chapters in JupyterLab
 
 notebooks: $(ENV) ## run all chapters again, in place; NB=03 for one
 	$(BIN)/python tools/notebooks.py $(NB)
+
+calibration: $(ENV) ## run the calibration study of chapter 11 again: thousands of fits, some minutes
+	$(BIN)/python tools/calibrate.py
 
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
