@@ -88,7 +88,7 @@ def drag(browser: Browser, address: str, name: str, steps: int) -> np.ndarray:
     with harness.visit(browser, address) as visit:
         session = visit.page.context.new_cdp_session(visit.page)
         session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
-        visit.page.locator(f"#dial-{name} input").scroll_into_view_if_needed()
+        visit.page.locator(f"#dial-{name} input").first.scroll_into_view_if_needed()
         return np.array(visit.page.evaluate(DRAG, {"name": name, "steps": steps}))
 
 

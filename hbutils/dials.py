@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy import interpolate, special
+from scipy import special
 
-from hbutils._quadrature import mesh
+from hbutils._quadrature import light_nodes, mesh
 from hbutils.data import GroupedData, InputError
 from hbutils.exact import ExactPosterior, exact_posterior
 from hbutils.priors import LKJ, Exponential, GammaPrecision, HalfNormal, HalfStudentT, Priors, Uniform
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hbutils._quadrature import Positive
+    from hbutils._quadrature import Positive, Target
 
 __all__ = ["SCRIPTS", "Dial", "correlation_dial", "hyperprior_dial", "pooling_dial", "sparse_subject"]
 
@@ -231,19 +231,46 @@ def _log_likelihood(
         every = [posterior._grid.axes[k] for posterior in found]  # noqa: SLF001
         low, high = min(axis[0] for axis in every), max(axis[-1] for axis in every)
         step = min(axis[1] - axis[0] for axis in every) / 2
-        axes.append(np.zeros(1) if name == "sigma_alpha" else np.arange(low, high + step, step))
-    place = list(target.coordinates).index("sigma_alpha")
-    coordinate = cast("Positive", target.coordinates["sigma_alpha"])
+        if name != "sigma_alpha":
+            axes.append(np.arange(low, high + step, step))
+    others = mesh(axes)
+    scale = cast("Positive", target.coordinates["sigma_alpha"]).scale
 
     def log_likelihood(sds: NDArray[np.float64]) -> NDArray[np.float64]:
-        t = -np.log(special.lambertw(coordinate.scale / sds).real)  # where scale * exp(t - exp(-t)) is sd
-        values = []
-        for at in t:
-            axes[place] = np.array([at])
-            values.append(special.logsumexp(target(mesh(axes))[0]))
-        return np.array(values) - coordinate.log_prior(t)  # the prior that is in the target comes out again
+        t = -np.log(special.lambertw(scale / sds).real)  # where scale * exp(t - exp(-t)) is sd
+        return _along(target, "sigma_alpha", t, others)
 
     return log_likelihood
+
+
+def _along(
+    target: Target, name: str, t: NDArray[np.float64], others: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Log likelihood of one coordinate at values t (K,), summed over nodes (M,) of the others."""
+    place = list(target.coordinates).index(name)
+    nodes = [*others[:place], np.empty(others[0].size), *others[place:]]
+    values = []
+    for at in t:
+        nodes[place][:] = at
+        values.append(special.logsumexp(target(nodes)[0]))
+    return np.array(values) - target.coordinates[name].log_prior(t)  # the target has it in it
+
+
+def _correlation(posterior: ExactPosterior) -> dict[str, Any]:
+    """Log likelihood of `rho` at equal steps of its coordinate, close enough for cubics."""
+    target, grid = posterior._target, posterior._grid  # noqa: SLF001 - in the family
+    place = list(target.coordinates).index("rho")
+    axis = posterior._axes["rho"]  # noqa: SLF001
+    heavy = ~light_nodes(grid.weights.reshape(grid.log_density.shape).sum(axis=place).ravel())
+    others = [t[heavy] for t in mesh([*grid.axes[:place], *grid.axes[place + 1 :]])]
+    log_likelihood = np.empty(2 * axis.t.size - 1)
+    log_likelihood[::2] = axis.log_density - axis.coordinate.log_prior(axis.t)
+    log_likelihood[1::2] = _along(target, "rho", (axis.t[1:] + axis.t[:-1]) / 2, others)
+    return {
+        "start": float(axis.t[0]),
+        "step": float(axis.t[1] - axis.t[0]) / 2,
+        "log": np.round(log_likelihood - log_likelihood.max(), 8).tolist(),
+    }
 
 
 def _series(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> list[float]:
@@ -378,11 +405,6 @@ def correlation_dial(posterior: ExactPosterior) -> Dial:
     wide = posterior
     if priors.rho.eta > WIDE:
         wide = exact_posterior(data, replace(priors, rho=LKJ(1.0)), correlated=True)
-    axis = wide._axes["rho"]  # noqa: SLF001 - in the family
-    fine = np.linspace(axis.t[0], axis.t[-1], 2 * axis.t.size - 1)  # for cubics; now by a better spline
-    likelihood = interpolate.make_interp_spline(
-        axis.t, axis.log_density - axis.coordinate.log_prior(axis.t), k=5
-    )(fine)
     mean = posterior.summary()["mean"]
     line = np.array([mean["mu_alpha"], mean["mu_beta"]])
     sds = np.array([mean["sigma_alpha"], mean["sigma_beta"]])
@@ -410,11 +432,7 @@ def correlation_dial(posterior: ExactPosterior) -> Dial:
         "correlation_dial",
         {
             "group": data.group_name,
-            "likelihood": {
-                "start": float(fine[0]),
-                "step": float(fine[1] - fine[0]),
-                "log": np.round(likelihood - likelihood.max(), 8).tolist(),
-            },
+            "likelihood": _correlation(wide),
             "etas": ETAS,
             "ticks": [ETAS.index(v) for v in (0.5, 1, 2, 5, 10, 20, 50)],
             "start": int(np.abs(np.log(np.array(ETAS) / priors.rho.eta)).argmin()),

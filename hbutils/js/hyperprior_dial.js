@@ -2,7 +2,7 @@
 // Everything is computed along t, where SD = c exp(sinh t); `log` of an SD stands for infinity's and zero's sake.
 hbDials.define("hyperprior_dial", ({ model, draw }) => {
   const { number, percent, tick, densities } = hbDials;
-  const [LOW, HIGH, NODES] = [-4.2, 10.5, 2000];
+  const [LOW, HIGH, NODES] = [-4.2, 10.5, 3000];
   const studies = model.studies.map((study) => ({ ...study, rest: densities.series(study.series) }));
   const labels = studies.map((study) => study.label);
   const unit = model.unit && ` ${model.unit}`;
@@ -69,7 +69,8 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
     update({ shape, study: label, scale, nu, epsilon }) {
       const study = studies[labels.indexOf(label)];
       const k = model.scales[scale];
-      const second = shape === GAMMA ? model.epsilons[epsilon] : model.nus[nu];
+      const [freedom, small] = [model.nus[nu], tick(model.epsilons[epsilon])];
+      const second = shape === GAMMA ? +small : freedom;
       const high = shape === UNIFORM ? Math.asinh(Math.log(k) - middle) : HIGH;
       const logPrior = (log) => shapes[shape](log, Math.exp(log), k, second);
       const likelihood = atNodes(study, high);
@@ -102,7 +103,7 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
           { type: "lines", colour: "population", data: [[...ofPrior, ...drop]], dashed: true, size: 2.5 },
           { type: "lines", colour: "partial", data: [[...ofPosterior, ...drop]], size: 3 },
         ],
-        said: { scale: `${tick(k)}${unit}${meaning}`, nu: tick(second), epsilon: `${tick(second)}, so Gamma(${tick(second)}, ${tick(second)})` },
+        said: { scale: `${tick(k)}${unit}${meaning}`, nu: tick(freedom), epsilon: `${small}, so Gamma(${small}, ${small})` },
         readout: `Prior: 80 % of it lies between ${size(before[0.1])} and ${size(before[0.9])}${unit}, ${percent(share(prior))} ${between}` +
           `${right[0] > 0.005 ? `, ${percent(right[0])} to the right of the picture` : ""}. Posterior: median ${size(half)}${unit}, 95 % from ${size(low)} to ${size(up)}${unit}.`,
         table: {

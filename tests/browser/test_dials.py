@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import built_book
@@ -16,6 +18,7 @@ import notebook_rules
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from scipy import integrate, interpolate, optimize, special, stats
 
 import hbutils as hb
 from hbutils import dials
@@ -30,17 +33,24 @@ PLACES = [
     ("chapters/index", "pooling_dial"),
     ("chapters/05-partial-pooling", "pooling_dial"),
     ("chapters/05-partial-pooling", "sparse_subject"),
+    ("chapters/07-hyperpriors", "hyperprior_dial"),
+    ("chapters/09-covariance", "correlation_dial"),
 ]
 COST = 15 * 1024  # bytes that dials may add to a page, compressed
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
 BEFORE = [
     "import matplotlib.pyplot as plt\nimport hbutils as hb",
-    "posterior = hb.exact_posterior(hb.load_sleepstudy(), hb.Priors.for_sleepstudy())",
+    "data, priors = hb.load_sleepstudy(), hb.Priors.for_sleepstudy()",
+    "posterior = hb.exact_posterior(data, priors)",
+    "correlated = hb.exact_posterior(data, priors, correlated=True)",
+    "studies = {f'{n} subjects': data.keep(data.group < n) for n in (18, 6, 3)}",
     "plt.plot([0, 1]);",
 ]
 CELLS = {
     "pooling_dial": 'hb.dials.pooling_dial(posterior, highlight="335")',
     "sparse_subject": 'hb.dials.sparse_subject(posterior, highlight="335")',
+    "hyperprior_dial": "hb.dials.hyperprior_dial(studies, priors)",
+    "correlation_dial": "hb.dials.correlation_dial(correlated)",
 }
 
 
@@ -83,13 +93,19 @@ class Figure:
     def scene(self) -> dict[str, Any]:
         return self.ask("dial.state.scene")
 
-    def turn(self, position: int) -> None:
-        """Set the slider as an assistive technology does."""
-        self.slider.fill(str(position))
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.ask("JSON.parse(el.querySelector('script').textContent)")
 
-    def drawn(self) -> list[list[tuple[float, float]]]:
-        """Points of every mark in units of the axes, which are read off the ticks' labels."""
-        texts = self.box.locator(".hb-axis text[text-anchor]").evaluate_all(
+    def turn(self, position: int, name: str | None = None) -> None:
+        """Set the first slider, or the one of that name, as an assistive technology does."""
+        slider = self.slider if name is None else self.box.get_by_role("slider", name=name)
+        slider.fill(str(position))
+
+    def drawn(self, panel: int = 0) -> list[list[tuple[float, float]]]:
+        """Points of every mark of a panel in units of its axes, which are read off the ticks' labels."""
+        picture = self.box.locator("svg[role=img]").nth(panel)
+        texts = picture.locator(".hb-axis text[text-anchor]").evaluate_all(
             "all => all.map(t => [t.getAttribute('text-anchor'), +t.getAttribute('x'), "
             "+t.getAttribute('y'), Number(t.textContent.replace('−', '-'))])"
         )
@@ -97,7 +113,7 @@ class Figure:
         up = [(y - 4, value) for anchor, _, y, value in texts if anchor == "end"]
         across = [(x, value) for x, value in across if not np.isnan(value)]
         to_x, to_y = (np.poly1d(np.polyfit(*zip(*ticks, strict=True), 1)) for ticks in (across, up))
-        outlines = self.box.locator("g[clip-path] path").evaluate_all(
+        outlines = picture.locator("g[clip-path] path").evaluate_all(
             "all => all.map(p => p.getAttribute('d'))"
         )
         found = [re.findall(r"[ML]([-\d.]+) ([-\d.]+)", outline) for outline in outlines]
@@ -250,8 +266,273 @@ def check_sparse(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -
             assert width == pytest.approx(2 * half[-1], rel=0.005)
 
 
-CHECKS = {"pooling_dial": check_pooling, "sparse_subject": check_sparse}
-TABLES = {"pooling_dial": check_pooling_table, "sparse_subject": check_sparse_table}
+# ------------------------------------------------------------------------------
+# Hyperpriors
+
+
+class Density:
+    """The marginal that an exact posterior has at its nodes: by a quintic spline, and finer than it needs."""
+
+    def __init__(self, axis: Any, log_weight: Any = 0.0) -> None:
+        log_density = axis.log_density + log_weight
+        held = log_density > log_density.max() - 30
+        self.coordinate = axis.coordinate
+        self.log = interpolate.make_interp_spline(axis.t[held], log_density[held], k=5)
+        self.t = np.linspace(*axis.t[held][[0, -1]], 40_001)
+        density = np.exp(self.log(self.t) - log_density.max())
+        mass = integrate.cumulative_simpson(density, x=self.t, initial=0)
+        self.log_total = np.log(mass[-1]) + log_density.max()
+        self.mass, self.values = mass / mass[-1], self.coordinate.value(self.t)
+        self.mean = integrate.simpson(density * self.values, x=self.t) / mass[-1]
+
+    def quantile(self, q: float) -> float:
+        return float(np.interp(q, self.mass, self.values))
+
+    def below(self, value: float) -> float:
+        return float(np.interp(value, self.values, self.mass))
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Density of the quantity itself; nothing where the posterior has next to nothing."""
+        inside = (values > self.values[0]) & (values < self.values[-1])
+        nearest = np.interp(values[inside], self.values, self.t)
+        t = np.array(
+            [
+                optimize.newton(lambda u, v=v: np.log(self.coordinate.value(np.array(u)) / v), t0, tol=1e-13)
+                if v > 0
+                else optimize.newton(lambda u, v=v: self.coordinate.value(np.array(u)) - v, t0, tol=1e-13)
+                for t0, v in zip(nearest, values[inside], strict=True)
+            ]
+        )
+        found = np.zeros(values.size)
+        found[inside] = np.exp(self.log(t) - self.coordinate.log_slope(t) - self.log_total)
+        return found
+
+
+@cache
+def sd_density(labels: tuple[str, ...], prior: Any) -> Density:
+    """The posterior of sigma_alpha, to 1e-9 posterior SDs."""
+    data = hb.load_sleepstudy()
+    study = data.keep(np.isin(np.array(data.labels)[data.group], labels))
+    priors = replace(hb.Priors.for_sleepstudy(), sigma_alpha=prior)
+    return Density(hb.exact_posterior(study, priors, tolerance=1e-9)._axes["sigma_alpha"])
+
+
+GAMMA = "Gamma(ε, ε) on the precision"
+# Shape of the prior, study, position of the scale or of epsilon, and of nu
+HYPERPRIORS = [
+    *[("half-normal", study, position, None) for study, position in [(0, 34), (0, 0), (1, 20), (2, 60)]],
+    *[("half-Student-t", *rest) for rest in [(0, 28, 0), (1, 10, 2), (2, 30, 0), (2, 45, 9)]],
+    *[("exponential", study, position, None) for study, position in [(0, 10), (1, 30), (2, 50), (2, 5)]],
+    *[(GAMMA, study, position, None) for study, position in [(0, 0), (1, 10), (2, 0), (2, 20), (0, 30)]],
+    *[
+        ("uniform", study, position, None)
+        for study, position in [(0, 40), (0, 24), (1, 60), (2, 60), (2, 40)]
+    ],
+]
+
+
+def hyperprior(model: dict[str, Any], shape: str, position: int, nu: int | None) -> Any:
+    """The prior that a dial shows."""
+    if shape == GAMMA:
+        return hb.GammaPrecision(*2 * [model["epsilons"][position]])
+    scale = model["scales"][position]
+    if nu is not None:
+        return hb.HalfStudentT(model["nus"][nu], scale)
+    return {"half-normal": hb.HalfNormal, "exponential": hb.Exponential, "uniform": hb.Uniform}[shape](scale)
+
+
+def prior_mass(prior: Any, low: float, high: float) -> float:
+    """Prior probability between two SDs."""
+    if isinstance(prior, hb.GammaPrecision):
+        precision = stats.gamma(prior.shape, scale=1 / prior.rate)
+        return precision.cdf(low**-2.0) - precision.cdf(high**-2.0)
+    end = min(high, getattr(prior, "upper", np.inf))
+    return (
+        integrate.quad(lambda sd: np.exp(prior.logpdf(sd)), low, end, epsabs=1e-10)[0] if end > low else 0.0
+    )
+
+
+def check_hyperprior(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -> None:
+    """Hold the hyperprior dial to the exact posterior under twenty priors and more."""
+    del data, mean
+    model = figure.model
+    selects = figure.box.get_by_role("combobox")
+    for shape, study, position, nu in HYPERPRIORS:
+        selects.nth(0).select_option(shape)
+        selects.nth(1).select_option(model["studies"][study]["label"])
+        sliders = {"half-Student-t": ["Scale", "Degrees of freedom ν"], GAMMA: ["ε"]}.get(shape, ["Scale"])
+        names = figure.box.get_by_role("slider").evaluate_all("all => all.map(e => e.ariaLabel)")
+        assert names == sliders  # what has no meaning is not there
+        figure.turn(position, sliders[0])
+        if nu is not None:
+            figure.turn(nu, sliders[1])
+        prior = hyperprior(model, shape, position, nu)
+        exact = sd_density(tuple(model["studies"][study]["groups"]), prior)
+        scene = figure.scene
+        ours, before = scene["posterior"], scene["prior"]
+        top = model["x"]["domain"][1]
+
+        sd, density = np.transpose(ours["density"])
+        expected = exact.at(sd)
+        held = (sd > exact.values[0]) & (sd < exact.values[-1])  # a uniform prior's end is its inner side's
+        peak = max(expected.max(), np.max(exact.at(exact.values[1:-1:500])))
+        np.testing.assert_allclose(density[held], expected[held], atol=1e-6 * peak, err_msg=f"{prior}")
+        for q in (0.025, 0.1, 0.5, 0.9, 0.975):
+            assert np.exp(ours[str(q)]) == pytest.approx(exact.quantile(q), rel=1e-6), (prior, q)
+            with np.errstate(divide="ignore"):
+                theirs = prior.ppf(q)
+            if np.isfinite(theirs):
+                assert np.exp(before[str(q)]) == pytest.approx(theirs, rel=1e-6), (prior, q)
+        assert ours["mean"] == pytest.approx(exact.mean, rel=1e-6)
+        assert ours["beyond"] == pytest.approx(1 - exact.below(top), abs=1e-6)
+        assert ours["inside"] == pytest.approx(exact.below(top) - exact.below(top / 20), abs=1e-6)
+        assert before["beyond"] == pytest.approx(prior_mass(prior, top, np.inf), abs=1e-6)
+        assert before["inside"] == pytest.approx(prior_mass(prior, top / 20, top), abs=1e-6)
+        sd, density = np.transpose(before["density"])
+        height = np.exp(prior.logpdf(sd))
+        np.testing.assert_allclose(density, height, atol=1e-6 * height.max(), err_msg=f"{prior}")
+
+        drawn = figure.drawn()
+        for mark, one in [(2, before), (3, ours)]:
+            points = np.array(drawn[mark])[: len(one["density"])]
+            close = np.array(model["x"]["domain"][1]), np.array(model["y"]["domain"][1])
+            seen = np.array(one["density"])[:, 1] < close[1]
+            off = np.abs(points - one["density"])[seen]
+            assert (off < np.array(close) / 3000).all()
+        found = re.search(r"median ([\d.]+) ms, 95 % from ([\d.]+) to ([\d.]+) ms", figure.readout)
+        if found is None:
+            assert ours["0.025"] < np.log(0.01)
+        else:
+            said = np.array([float(word) for word in found.groups()])
+            np.testing.assert_allclose(said, np.exp([ours["0.5"], ours["0.025"], ours["0.975"]]), rtol=0.006)
+
+
+def check_hyperprior_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold the table to what is drawn, which is held to hbutils elsewhere."""
+    del data
+    figure.turn(30)
+    scene, rows = figure.scene, figure.table()
+    for row, q in zip(rows, ["0.025", "0.1", "0.5", "0.9", "0.975"], strict=False):
+        expected = [np.exp(scene[name][q]) for name in ("prior", "posterior")]
+        np.testing.assert_allclose([float(cell) for cell in row[1:]], expected, rtol=0.006)
+    assert rows[5][:2] == ["mean", ""]
+    assert float(rows[5][2]) == pytest.approx(scene["posterior"]["mean"], rel=0.006)
+    assert [row[0] for row in rows[6:]] == ["between 5 and 100 ms", "above 100 ms"]
+    for row, share in zip(rows[6:], ["inside", "beyond"], strict=True):
+        for cell, name in zip(row[1:], ["prior", "posterior"], strict=True):
+            digits = re.search(r"\d+", cell)[0]
+            assert float(digits) == pytest.approx(100 * scene[name][share], abs=1.01)
+
+
+@cache
+def correlated(eta: float, tolerance: float = 1e-4) -> hb.ExactPosterior:
+    priors = replace(hb.Priors.for_sleepstudy(), rho=hb.LKJ(eta))
+    return hb.exact_posterior(hb.load_sleepstudy(), priors, correlated=True, tolerance=tolerance)
+
+
+@cache
+def correlation_axis() -> Any:
+    """The marginal of rho under LKJ(1), at four times as many nodes as is usual."""
+    posterior = correlated(1.0, 1e-2)
+    target, grid, axis = posterior._target, posterior._grid, posterior._axes["rho"]
+    *others, _ = grid.axes
+    nodes = [part.ravel() for part in np.meshgrid(*others, indexing="ij")]
+    t = np.linspace(axis.t[0], axis.t[-1], 4 * axis.t.size)
+    log_density = [special.logsumexp(target([*nodes, np.full(nodes[0].size, at)])[0]) for at in t]
+    return replace(axis, t=t, log_density=np.array(log_density))
+
+
+def check_correlation(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -> None:
+    """Hold the correlation dial to the exact posterior under two priors, and to quadrature under twenty."""
+    del mean
+    model, last = figure.model, int(figure.slider.get_attribute("max") or 0)
+    start = correlated(model["etas"][model["start"]])
+    held = start.summary()["mean"]
+    line, sds = held[["mu_alpha", "mu_beta"]], held[["sigma_alpha", "sigma_beta"]].to_numpy()
+    np.testing.assert_allclose(model["mean"], line, rtol=1e-5)
+    np.testing.assert_allclose(model["sds"], sds, rtol=1e-5)
+    axis = correlation_axis()
+    for position in np.linspace(0, last, 21).round().astype(int).tolist():
+        figure.turn(position)
+        scene, eta = figure.scene, model["etas"][position]
+        ours, before, lkj = scene["posterior"], scene["prior"], hb.LKJ(eta)
+        exact = Density(axis, 2 * (eta - 1) * np.log(axis.coordinate.complement(axis.t)))
+        rho, density = np.transpose(ours["density"])
+        expected = exact.at(rho)
+        np.testing.assert_allclose(density, expected, atol=1e-6 * expected.max(), err_msg=f"eta {eta}")
+        for q in (0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975):
+            assert ours[str(q)] == pytest.approx(exact.quantile(q), abs=1e-6), (eta, q)
+            assert before[str(q)] == pytest.approx(lkj.ppf(q), abs=1e-6), (eta, q)
+        assert ours["mean"] == pytest.approx(exact.mean, abs=1e-6)
+        assert ours["positive"] == pytest.approx(1 - exact.below(0.0), abs=1e-6)
+        if eta in (1.0, 10.0):
+            theirs = correlated(eta).summary().loc["rho"]
+            assert ours["mean"] == pytest.approx(theirs["mean"], abs=1e-6)
+            # whose own quantiles are read off a cubic spline through fewer nodes
+            for name, q in {"q2.5": "0.025", "q50": "0.5", "q97.5": "0.975"}.items():
+                assert ours[q] == pytest.approx(theirs[name], abs=2e-5)
+        rho, density = np.transpose(before["density"])
+        height = np.exp(lkj.logpdf(rho))
+        np.testing.assert_allclose(density, height, atol=1e-6 * height.max())
+
+        middle = hb.Normal(line.iloc[0], 1e-5), hb.Normal(line.iloc[1], 1e-5)
+        groups = hb.conditional_posterior(
+            data,
+            sigma_alpha=sds[0],
+            sigma_beta=sds[1],
+            sigma=held["sigma"],
+            rho=ours["mean"],
+            priors=replace(start.priors, mu_alpha=middle[0], mu_beta=middle[1]),
+        ).groups()[["alpha_mean", "beta_mean"]]
+        np.testing.assert_allclose(scene["lines"], groups, rtol=2e-5, atol=2e-5)
+        check_ellipses(
+            figure, line.to_numpy(), sds, ours["mean"], [lkj.ppf(q) for q in (0.05, 0.25, 0.75, 0.95)]
+        )
+        drawn = np.array(figure.drawn(1)[3])
+        assert (np.abs(drawn - groups.to_numpy()) < np.ptp(groups.to_numpy(), axis=0) / 500).all()
+        words = " to ".join(signed(ours[q], 2) for q in ("0.025", "0.975"))
+        assert f"Posterior: mean {signed(ours['mean'], 2)}, 95 % from {words}" in figure.readout
+
+
+def check_ellipses(
+    figure: Figure, middle: np.ndarray, sds: np.ndarray, rho: float, others: list[float]
+) -> None:
+    """What is drawn holds 95 % of normal lines: their squared distance from the middle is that quantile."""
+    drawn = figure.drawn(1)
+    faint = np.array(drawn[0]).reshape(len(others), -1, 2)
+    for outline, r in [(np.array(drawn[2]), rho), *zip(faint, others, strict=True)]:
+        x, y = ((outline - middle) / sds).T
+        distance = (x**2 - 2 * r * x * y + y**2) / (1 - r**2)
+        width = np.abs(distance - stats.chi2(2).ppf(0.95)) * np.sqrt(1 - r**2)
+        assert width.max() < 0.03
+
+
+def check_correlation_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold the two tables to what is drawn."""
+    figure.turn(20)
+    scene, rows = figure.scene, figure.table()
+    quantiles = [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975]
+    assert [row[0] for row in rows[:8]] == [*[f"{100 * q:g} %" for q in quantiles], "mean"]
+    values = [[scene[name][str(q)] for name in ("prior", "posterior")] for q in quantiles]
+    values.append([0.0, scene["posterior"]["mean"]])
+    np.testing.assert_allclose([[float(c) for c in row[1:]] for row in rows[:8]], values, atol=0.00501)
+    assert [row[0] for row in rows[8:]] == list(data.labels)
+    found = [[float(cell) for cell in row[1:]] for row in rows[8:]]
+    np.testing.assert_allclose(found, scene["lines"], atol=0.051)
+
+
+CHECKS = {
+    "pooling_dial": check_pooling,
+    "sparse_subject": check_sparse,
+    "hyperprior_dial": check_hyperprior,
+    "correlation_dial": check_correlation,
+}
+TABLES = {
+    "pooling_dial": check_pooling_table,
+    "sparse_subject": check_sparse_table,
+    "hyperprior_dial": check_hyperprior_table,
+    "correlation_dial": check_correlation_table,
+}
 
 
 # ------------------------------------------------------------------------------
@@ -266,7 +547,7 @@ def test_places_are_those_of_the_book(html: Path) -> None:
         for name in re.findall(r'data-dial="(\w+)"', path.read_text(encoding="utf-8"))
     ]
     assert sorted(names) == sorted(PLACES)
-    shared = {f"{name}.js" for name in dials.SHARED}
+    shared = {f"{name}.js" for name in (*dials.SHARED, *dials.LIBRARIES)}
     scripts = {path.name for path in dials.SCRIPTS.glob("*.js")} - shared
     assert {f"{name}.js" for _, name in PLACES} == scripts
 
@@ -330,7 +611,7 @@ class TestInAPage:
         assert (
             figure.box.locator("label")
             .filter(has=figure.page.locator("input"))
-            .inner_text()
+            .first.inner_text()
             .startswith(label)
         )
         figure.slider.press("Home")
@@ -355,7 +636,7 @@ class TestInAPage:
             assert min(left for left, _ in widths) >= 0
             assert max(right for _, right in widths) <= 320
             sizes = figure.box.locator("svg text").evaluate_all(
-                """all => all.map(text => {
+                """all => all.filter(text => text.getScreenCTM() /* not hidden */).map(text => {
                     const { a, b } = text.getScreenCTM();
                     return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
                 })"""
@@ -453,7 +734,7 @@ def test_a_page_has_the_scripts_as_files_only(html: Path) -> None:
 
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A notebook with both dials, run in JupyterLab."""
+    """A notebook with all dials, run in JupyterLab."""
     scratch = tmp_path_factory.mktemp("jupyter")
     folder = scratch / "notebooks"
     folder.mkdir()
