@@ -21,7 +21,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ import xarray as xr
 import hbutils as hb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from nutpie.compile_pymc import CompiledPyMCModel
@@ -51,6 +51,8 @@ PRIORS = hb.Priors.for_sleepstudy()
 MISREAD = replace(PRIORS, mu_alpha=hb.Normal(PRIORS.mu_alpha.mean, PRIORS.mu_alpha.sd**0.5))
 POPULATION = ("mu_alpha", "sigma_alpha", "mu_beta", "sigma_beta", "sigma")
 PARAMETERS = (*POPULATION, "alpha_1", "beta_1")
+PROBABILITIES = ["route", "replication", "parameter", "p"]
+DIAGNOSTICS = ["replication", "draws", "divergences", "rhat", "ess_bulk", "ess_tail", "e_bfmi", "passed"]
 DAYS = np.arange(10.0)
 SUBJECTS = hb.load_sleepstudy().labels
 
@@ -210,46 +212,42 @@ def replicate(route: str, replication: int) -> tuple[list[list[str]], list[str] 
     return [[route, str(replication), name, p[name]] for name in PARAMETERS], row
 
 
-def write(path: Path, head: str, rows: Iterable[list[str]]) -> None:
+def write(path: Path, head: list[str], rows: list[list[str]]) -> None:
     """Write a table in one step."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([head.split(","), *rows])
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
     temporary.replace(path)
 
 
-def main(argv: list[str] | None = None, folder: Path = DATA) -> int:
+def run(replications: dict[str, int], mapped: Callable) -> tuple[list[list[str]], list[list[str]]]:
+    """Rows of both files, for so many replications of each route; `mapped` works as `map` does."""
+    rows: list[list[str]] = []
+    chains: list[list[str]] = []
+    for route, count in replications.items():
+        start = time.perf_counter()
+        for finished, (some, chain) in enumerate(mapped(replicate, [route] * count, range(count)), start=1):
+            rows += some
+            chains += [chain] if chain else []
+            if finished % 100 == 0 or finished == count:
+                print(f"  {route:6} {finished:4} of {count}, {time.perf_counter() - start:.0f} s", flush=True)
+    return rows, chains
+
+
+def main(argv: list[str] | None = None) -> int:
     """Compute every replication and write both files; return the exit code."""
     parser = argparse.ArgumentParser(description="Recompute data/calibration.csv and calibration_nuts.csv.")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
-    parser.add_argument("--most", type=int, help="at most so many replications of each route")
     options = parser.parse_args(argv)
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    rows: list[list[str]] = []
-    chains: list[list[str]] = []
-    begun = time.perf_counter()
+    start = time.perf_counter()
     # Spawned, not forked: the compiled model's threads do not survive a fork.
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        for route, count in REPLICATIONS.items():
-            number = min(count, options.most or count)
-            start = time.perf_counter()
-            done = pool.map(replicate, [route] * number, range(number), chunksize=5)
-            for finished, (some, chain) in enumerate(done, start=1):
-                rows += some
-                chains += [chain] if chain else []
-                if finished % 100 == 0 or finished == number:
-                    print(
-                        f"  {route:6} {finished:4} of {number}, {time.perf_counter() - start:.0f} s",
-                        flush=True,
-                    )
-    write(folder / "calibration.csv", "route,replication,parameter,p", rows)
-    write(
-        folder / "calibration_nuts.csv",
-        "replication,draws,divergences,rhat,ess_bulk,ess_tail,e_bfmi,passed",
-        chains,
-    )
+        rows, chains = run(REPLICATIONS, partial(pool.map, chunksize=5))
+    write(DATA / "calibration.csv", PROBABILITIES, rows)
+    write(DATA / "calibration_nuts.csv", DIAGNOSTICS, chains)
     failed = sum(chain[-1] == "no" for chain in chains)
-    print(f"{len(rows)} probabilities in {time.perf_counter() - begun:.0f} s; {failed} fits did not converge")
+    print(f"{len(rows)} probabilities in {time.perf_counter() - start:.0f} s; {failed} fits did not converge")
     return 0
 
 
