@@ -12,19 +12,18 @@ hbDials.define("correlation_dial", ({ model, draw }) => {
     const y = Math.PI * Math.abs(Math.sinh(t));
     return 2 * Math.LN2 - y - 2 * Math.log1p(Math.exp(-y));
   };
-  const nodes = Float64Array.from({ length: NODES }, (_, i) => -HIGH + (2 * HIGH * i) / (NODES - 1));
-  const [rests, slopes, likelihoods] = [logRest, (t) => Math.log(Math.cosh(t)), logLikelihood].map((f) => nodes.map(f));
+  const nodes = densities.table(NODES, (i) => -HIGH + (2 * HIGH * i) / (NODES - 1));
+  const [rests, slopes, likelihoods, rhos] = [logRest, (t) => Math.log(Math.cosh(t)), logLikelihood, rhoAt].map((f) =>
+    nodes.map(f));
 
   const grid = Array.from({ length: 161 }, (_, i) => 0.9999 * Math.sin((Math.PI / 2) * (i / 80 - 1))); // rho
-  const gridT = grid.map(tAt);
-  const angles = Array.from({ length: 73 }, (_, i) => (2 * Math.PI * i) / 72);
+  const [gridRests, gridLikelihoods] = [logRest, logLikelihood].map((f) => grid.map(tAt).map(f));
   const RADIUS = Math.sqrt(-2 * Math.log(0.05)); // of a circle that holds 95 % of two independent normals
+  const circle = Array.from({ length: 65 }, (_, i) =>
+    [RADIUS * Math.cos((Math.PI * i) / 32), RADIUS * Math.sin((Math.PI * i) / 32)]);
   const [a, b] = model.sds;
   const [muA, muB] = model.mean;
-  const ellipse = (rho) => angles.map((angle) => {
-    const [x, y] = [RADIUS * Math.cos(angle), RADIUS * Math.sin(angle)];
-    return [muA + a * x, muB + b * (rho * x + Math.sqrt(1 - rho * rho) * y)];
-  });
+  const ellipse = (rho) => circle.map(([x, y]) => [muA + a * x, muB + b * (rho * x + Math.sqrt(1 - rho * rho) * y)]);
 
   // A group's line: mu + (S^-1 + X'X / sigma^2)^-1 X'(y - X mu) / sigma^2, with S the population's covariance.
   const lineOf = ({ xx: [n, sx, sxx], pull: [p, q] }, rho) => {
@@ -51,18 +50,18 @@ hbDials.define("correlation_dial", ({ model, draw }) => {
     },
     update({ eta: position }) {
       const eta = model.etas[position];
-      const logs = nodes.map((_, i) => eta * rests[i] + slopes[i]);
-      const prior = densities.density((_, i) => logs[i], -HIGH, HIGH, NODES);
-      const posterior = densities.density((_, i) => logs[i] + likelihoods[i], -HIGH, HIGH, NODES);
+      const logs = densities.table(NODES, (i) => eta * rests[i] + slopes[i]);
+      const prior = densities.density(logs, -HIGH, HIGH);
+      const posterior = densities.density(logs.map((v, i) => v + likelihoods[i]), -HIGH, HIGH);
       // d rho / dt = pi / 2 cosh t (1 - rho^2), of which the first factor stands in the constants too
-      const curve = (one, extra) => gridT.map((t, i) =>
-        [grid[i], Math.exp((eta - 1) * logRest(t) + extra(t) - one.log) / (Math.PI / 2)]);
+      const curve = (one, extra) => grid.map((rho, i) =>
+        [rho, Math.exp((eta - 1) * gridRests[i] + extra(i) - one.log) / (Math.PI / 2)]);
       const ofPrior = curve(prior, () => 0);
-      const ofPosterior = curve(posterior, logLikelihood);
+      const ofPosterior = curve(posterior, (i) => gridLikelihoods[i]);
       const quantiles = (one) => Object.fromEntries(
         [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975].map((q) => [q, rhoAt(one.quantile(q))]));
       const [before, after] = [prior, posterior].map(quantiles);
-      const mean = posterior.mean(rhoAt);
+      const mean = posterior.mean(rhos);
       const positive = 1 - posterior.below(0);
       const lines = model.groups.map((g) => lineOf(g, mean));
       const band = ofPosterior.filter(([rho]) => rho >= after[0.025] && rho <= after[0.975]);

@@ -6,7 +6,11 @@ hbDials.densities = (() => {
   // A Chebyshev series in u, from -1 to 1 (Clenshaw).
   const series = (c) => (u) => {
     let [b, before] = [0, 0];
-    for (let k = c.length - 1; k > 0; k--) [b, before] = [c[k] + 2 * u * b - before, b];
+    for (let k = c.length - 1; k > 0; k--) {
+      const next = c[k] + 2 * u * b - before;
+      before = b;
+      b = next;
+    }
     return c[0] + u * b - before;
   };
 
@@ -27,19 +31,26 @@ hbDials.densities = (() => {
     };
   };
 
-  // `log(t)` is the density's logarithm; it is taken at `n` nodes from `low` to `high`, beyond which there is nothing.
-  const density = (log, low, high, n) => {
+  // n values of a function, in an array that is quick.
+  const table = (n, value) => {
+    const found = new Float64Array(n);
+    for (let i = 0; i < n; i++) found[i] = value(i);
+    return found;
+  };
+
+  // From the density's logarithm at equally spaced nodes from `low` to `high`, beyond which there is nothing.
+  const density = (logs, low, high) => {
+    const n = logs.length;
     const h = (high - low) / (n - 1);
-    const logs = Float64Array.from({ length: n }, (_, i) => log(low + i * h, i));
-    const top = logs.reduce((a, b) => Math.max(a, b));
-    const f = logs.map((v) => Math.exp(v - top));
+    let top = -Infinity;
+    for (let i = 0; i < n; i++) if (logs[i] > top) top = logs[i];
+    const f = table(n, (i) => Math.exp(logs[i] - top));
     const cumulate = (g) => {
       const sum = new Float64Array(n);
-      const end = (i, way) => CUBIC.reduce((s, c, k) => s + c * g[i + way * k], 0);
-      for (let i = 1; i < n; i++) {
-        const part = i === 1 ? end(0, 1) : i === n - 1 ? end(n - 1, -1) : 13 * (g[i - 1] + g[i]) - g[i - 2] - g[i + 1];
-        sum[i] = sum[i - 1] + (h / 24) * part;
-      }
+      const end = (i, way) => (h / 24) * CUBIC.reduce((s, c, k) => s + c * g[i + way * k], 0);
+      sum[1] = end(0, 1);
+      for (let i = 2; i < n - 1; i++) sum[i] = sum[i - 1] + (h / 24) * (13 * (g[i - 1] + g[i]) - g[i - 2] - g[i + 1]);
+      sum[n - 1] = sum[n - 2] + end(n - 1, -1);
       return sum;
     };
     const sum = cumulate(f);
@@ -51,7 +62,7 @@ hbDials.densities = (() => {
     };
     return {
       log: top + Math.log(total), // of the constant
-      mean: (value) => cumulate(f.map((v, i) => (v ? v * value(low + i * h, i) : 0)))[n - 1] / total,
+      mean: (values) => cumulate(table(n, (i) => (f[i] ? f[i] * values[i] : 0)))[n - 1] / total,
       below(t) {
         const i = Math.min(n - 2, Math.max(0, Math.floor((t - low) / h)));
         return Math.min(1, Math.max(0, between(i, Math.min(1, Math.max(0, (t - low) / h - i))) / total));
@@ -73,5 +84,5 @@ hbDials.densities = (() => {
       },
     };
   };
-  return { series, spline, density };
+  return { series, spline, table, density };
 })();

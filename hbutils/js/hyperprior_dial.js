@@ -2,7 +2,7 @@
 // Everything is computed along t, where SD = c exp(sinh t); `log` of an SD stands for infinity's and zero's sake.
 hbDials.define("hyperprior_dial", ({ model, draw }) => {
   const { number, percent, tick, densities } = hbDials;
-  const [LOW, HIGH, NODES] = [-4.2, 10.5, 3000];
+  const [LOW, HIGH, STEP] = [-4.2, 10.5, 0.005];
   const studies = model.studies.map((study) => ({ ...study, rest: densities.series(study.series) }));
   const labels = studies.map((study) => study.label);
   const unit = model.unit && ` ${model.unit}`;
@@ -24,14 +24,17 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
     const x = log - Math.log(centre);
     return rest(Math.tanh(x)) - (power / 2) * (Math.max(0, 2 * x) + Math.log1p(Math.exp(-2 * Math.abs(x))));
   };
-  let known = {}; // the last study's log likelihood at the nodes, for as long as they stay
-  const atNodes = (study, high) => {
-    if (known.study !== study || known.high !== high) {
-      const log = logLikelihood(study);
-      const at = (_, i) => log(middle + Math.sinh(LOW + (i * (high - LOW)) / (NODES - 1)));
-      known = { study, high, values: Float64Array.from({ length: NODES }, at) };
-    }
-    return known.values;
+  // At nodes up to `high`: log SD, SD, what the coordinate adds to a log density, and a study's log likelihood.
+  const nodesTo = (high) => {
+    const steps = Math.ceil((high - LOW) / STEP);
+    const t = densities.table(steps + 1, (i) => LOW + (i * (high - LOW)) / steps);
+    const logs = t.map((v) => middle + Math.sinh(v));
+    return { high, logs, sds: logs.map(Math.exp), slopes: t.map((v) => Math.log(Math.cosh(v))), likelihoods: new Map() };
+  };
+  const usual = nodesTo(HIGH);
+  const likelihoodAt = ({ logs, likelihoods }, study) => {
+    if (!likelihoods.has(study)) likelihoods.set(study, logs.map(logLikelihood(study)));
+    return likelihoods.get(study);
   };
 
   const top = model.x.domain[1];
@@ -71,13 +74,15 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
       const k = model.scales[scale];
       const [freedom, small] = [model.nus[nu], tick(model.epsilons[epsilon])];
       const second = shape === GAMMA ? +small : freedom;
-      const high = shape === UNIFORM ? Math.asinh(Math.log(k) - middle) : HIGH;
-      const logPrior = (log) => shapes[shape](log, Math.exp(log), k, second);
-      const likelihood = atNodes(study, high);
+      const nodes = shape === UNIFORM ? nodesTo(Math.asinh(Math.log(k) - middle)) : usual;
+      const { high, logs, sds, slopes } = nodes;
+      const likelihood = likelihoodAt(nodes, study);
+      const form = shapes[shape];
+      const logPrior = (log) => form(log, Math.exp(log), k, second);
       const at = (t) => middle + Math.sinh(t);
-      const priors = new Float64Array(NODES);
-      const prior = densities.density((t, i) => (priors[i] = logPrior(at(t)) + Math.log(Math.cosh(t))), LOW, high, NODES);
-      const posterior = densities.density((_, i) => priors[i] + likelihood[i], LOW, high, NODES);
+      const priors = densities.table(logs.length, (i) => form(logs[i], sds[i], k, second) + slopes[i]);
+      const prior = densities.density(priors, LOW, high);
+      const posterior = densities.density(priors.map((v, i) => v + likelihood[i]), LOW, high);
       const toT = (sd) => Math.asinh(Math.log(sd) - middle);
       const log = logLikelihood(study);
       const inside = shape === UNIFORM ? grid.filter((sd) => sd < k).concat(k < top ? k : []) : grid;
@@ -88,7 +93,7 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
       const summary = (one) => Object.fromEntries([0.025, 0.1, 0.5, 0.9, 0.975].map((q) => [q, at(one.quantile(q))]));
       const [before, after] = [prior, posterior].map(summary);
       const [low, half, up] = [0.025, 0.5, 0.975].map((q) => after[q]);
-      const mean = posterior.mean((t) => Math.exp(at(t)));
+      const mean = posterior.mean(sds);
       const share = (one) => one.below(toT(ends[1])) - one.below(toT(ends[0]));
       const beyond = (one) => 1 - one.below(toT(top));
       const band = ofPosterior.filter(([sd]) => sd >= Math.exp(low) && sd <= Math.exp(up));

@@ -126,8 +126,9 @@ def test_densities_have_the_mass_and_quantiles_of_scipy_s(mean, sd, skew, end, e
     log = [float(v) for v in theirs.logpdf(np.linspace(-12, high, 4000))]
     ours = engine.evaljs(
         "var a = dukpy, log = a.log.map(function (v) { return v + 7; });"
-        "var d = hbDials.densities.density(function (t, i) { return log[i]; }, -12, a.high, log.length);"
-        "[d.log, d.mean(function (t) { return t; }), a.q.map(d.quantile), a.at.map(d.below)]",
+        "var d = hbDials.densities.density(log, -12, a.high);"
+        "[d.log, d.mean(a.t), a.q.map(d.quantile), a.at.map(d.below)]",
+        t=np.linspace(-12, high, 4000).tolist(),
         log=[max(v, -1e9) for v in log],
         high=float(high),
         q=probabilities,
