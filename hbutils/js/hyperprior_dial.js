@@ -117,7 +117,7 @@ hbDials.define("hyperprior_dial", ({ model, draw }) => {
             ...Object.entries({ "2.5 %": 0.025, "10 %": 0.1, "median": 0.5, "90 %": 0.9, "97.5 %": 0.975 }).map(
               ([name, q]) => row(name, (_, one) => size(one[q]))),
             ["mean", "", size(Math.log(mean))],
-            row(between, (one) => percent(share(one))),
+            row(`${tick(ends[0])} to ${tick(ends[1])}${unit}`, (one) => percent(share(one))),
             row(`above ${tick(top)}${unit}`, (one) => percent(beyond(one))),
           ],
         },

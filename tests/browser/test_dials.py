@@ -417,7 +417,7 @@ def check_hyperprior_table(figure: Figure, data: hb.GroupedData) -> None:
         np.testing.assert_allclose([float(cell) for cell in row[1:]], expected, rtol=0.006)
     assert rows[5][:2] == ["mean", ""]
     assert float(rows[5][2]) == pytest.approx(scene["posterior"]["mean"], rel=0.006)
-    assert [row[0] for row in rows[6:]] == ["between 5 and 100 ms", "above 100 ms"]
+    assert [row[0] for row in rows[6:]] == ["5 to 100 ms", "above 100 ms"]
     for row, share in zip(rows[6:], ["inside", "beyond"], strict=True):
         for cell, name in zip(row[1:], ["prior", "posterior"], strict=True):
             digits = re.search(r"\d+", cell)[0]
@@ -682,6 +682,16 @@ def test_the_mark_stands_where_the_data_put_the_dial(browser: Browser, site: str
         )
         words = f"{summary['mean']:.1f} ms (95 %: {summary['q2.5']:.1f} to {summary['q97.5']:.1f})"
         assert words in strip.locator("text").last.text_content()
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1280, True), (390, False)])
+def test_panels_stand_side_by_side_where_there_is_room(browser, site, width, beside) -> None:
+    with harness.visit(browser, f"{site}/chapters/09-covariance.html", width=width) as visit:
+        figure = Figure(visit.page, "correlation_dial")
+        first, second = (panel.bounding_box() for panel in figure.box.locator("svg[role=img]").all())
+        assert (first["y"] == second["y"]) == beside
+        assert (second["x"] >= first["x"] + first["width"]) == beside
+        assert first["width"] == second["width"]
 
 
 def test_a_dial_that_fails_leaves_its_picture(browser: Browser, html: Path) -> None:
