@@ -2,7 +2,7 @@
 // Everything is computed along t, where rho = tanh(pi / 2 sinh t).
 hbDials.define("correlation_dial", ({ model, draw }) => {
   const { number, percent, tick, densities } = hbDials;
-  const [HIGH, NODES] = [4, 2401];
+  const [HIGH, NODES] = [4, 1601];
   const rhoAt = (t) => Math.tanh((Math.PI / 2) * Math.sinh(t));
   const tAt = (rho) => Math.asinh((2 / Math.PI) * Math.atanh(rho));
   const spline = densities.spline(model.likelihood.log); // beyond whose ends it does not change any more
