@@ -34,11 +34,11 @@ class NotConverged(HbutilsError, RuntimeError):  # noqa: N818 - what it says is 
 
 
 _ADVICE = {
-    "divergences": "try partial_pooling(centred=False), or a higher target_accept",
+    "divergences": "try the other parametrisation (centred=True or False), or a higher target_accept",
     "largest R-hat": "try more tuning steps, or look for a prior that is too vague",
     "smallest bulk ESS": "draw more, or try the other parametrisation",
     "smallest tail ESS": "draw more, or try the other parametrisation",
-    "smallest E-BFMI": "try partial_pooling(centred=False), or a tighter prior on the between-group SDs",
+    "smallest E-BFMI": "try the other parametrisation, or a tighter prior on the between-group SDs",
 }
 
 
