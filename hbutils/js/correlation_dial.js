@@ -40,7 +40,7 @@ hbDials.define("correlation_dial", ({ model, draw }) => {
       { title: "Densities of the correlation: prior and posterior, with its middle 95 %.",
         x: { label: "correlation ρ of intercept and slope", domain: [-1, 1] }, y: { label: "density", domain: model.density } },
       { title: `Slope against intercept: a point for each ${model.group}, the ellipse that holds 95 % of the population, and ` +
-          "fainter those that the prior allows. The text and the table below give the numbers.",
+          "thin those whose ρ is the prior’s 5, 25, 75 and 95 % point. The text and the table below give the numbers.",
         x: model.x, y: model.y },
     ],
     legend: [["prior", 1], ["posterior", 2], [`each ${model.group}’s own line`, 4], [`each ${model.group}, partially pooled`, 6]],
@@ -77,7 +77,7 @@ hbDials.define("correlation_dial", ({ model, draw }) => {
           { panel: 1, type: "points", colour: "partial", data: lines, size: 7 },
         ],
         said: { eta: tick(eta) },
-        readout: `Prior: ρ lies between ${signed(before[0.05])} and ${signed(before[0.95])} with 90 %. ` +
+        readout: `Prior: 95 % from ${signed(before[0.025])} to ${signed(before[0.975])}. ` +
           `Posterior: mean ${signed(mean)}, 95 % from ${signed(after[0.025])} to ${signed(after[0.975])}; above zero with ${percent(positive)}.`,
         table: [
           { head: ["ρ", "prior", "posterior"],
