@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 UNUSED_SHEETS = re.compile(r"_static/(styles/|togglebutton|copybutton|mystnb|sphinx-thebe|sphinx-design)")
 UNUSED_SCRIPTS = re.compile(r"_static/(togglebutton|design-tabs|sphinx-thebe|scripts/sphinx-book-theme)")
 UNUSED_LINES = re.compile(r"toggle|THEBE|DOCUMENTATION_OPTIONS")  # scripts that stand in the page itself
+# Names, punctuation and spaces of code, which have the colour of the code around them: half of its bytes
+PLAIN_CODE = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)  # for whoever mends the theme
 
 # An empty icon: a browser would ask for one of its own making, or be cut short in fetching ours.
@@ -59,12 +61,14 @@ def is_used(script: _JavaScript) -> bool:
 def load_what_is_used(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Take style sheets and scripts off the page that are not used there."""
+    """Take off the page what is not used there: style sheets, scripts, marks on plain code."""
     del app, pagename, templatename, doctree
     sheets, scripts = context["css_files"], context["script_files"]
     context["css_files"] = [sheet for sheet in sheets if not UNUSED_SHEETS.match(str(sheet.filename))]
     context["script_files"] = [script for script in scripts if is_used(script)]
     context["hb_palette"] = palette_css()
+    if "body" in context:
+        context["body"] = PLAIN_CODE.sub(r"\1", context["body"])
 
 
 def named(files: set[Path], texts: set[Path]) -> set[Path]:

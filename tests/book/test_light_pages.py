@@ -125,6 +125,15 @@ def loaded(page: Path, html: Path) -> set[Path]:
     return files
 
 
+def test_code_is_marked_where_it_is_coloured(html: Path) -> None:
+    page = built_book.parsed(html / "chapters/05-partial-pooling.html")
+    code = page.select("div.cell_input div.highlight")
+    assert any("hb.exact_posterior(" in block.get_text() for block in code)
+    marks = {name for block in code for span in block.select("span[class]") for name in span["class"]}
+    assert marks >= {"kn", "k", "mi", "s2", "o"}
+    assert not marks & {"n", "p", "w"}
+
+
 def test_pages_are_light(html: Path) -> None:
     pages = [page for page in built_book.pages(html) if page.parent.name == "chapters"]
     weights = {page.name: sum(f.stat().st_size for f in {page, *loaded(page, html)}) for page in pages}
