@@ -11,6 +11,8 @@ export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
 ENV := .venv/.complete
 PAGE := _build/html/index.html
+SOURCES := _config.yml _toc.yml $(filter-out %__pycache__, \
+    $(wildcard chapters/* hbutils/* hbutils/js/* site/* site/*/*))
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -22,7 +24,11 @@ book: $(ENV) ## build the pages into _build/html
 	test -f $(PAGE) || { echo "the build ended without $(PAGE)" >&2; exit 1; }; \
 	echo "built in $$(($$(date +%s) - start)) s: $(PAGE)"
 
-test: lint book ## everything CI checks: lint, types, pages, tests, notebooks
+# The pages that `make book` has just left need not be built again.
+$(PAGE): $(ENV) $(SOURCES)
+	@$(MAKE) --no-print-directory book
+
+test: lint $(PAGE) ## everything CI checks: lint, types, pages, tests, notebooks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope \
 	    --nbval-lax --nbval-current-env --nbval-cell-timeout 300 tests chapters
 
