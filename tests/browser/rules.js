@@ -8,11 +8,15 @@
     (ways.includes(getComputedStyle(element).overflowX) || kept(element.parentElement, ways));
 
   /** Any CSS colour as red, green, blue and alpha, 0 to 255. */
+  const known = new Map();
   const rgba = (colour) => {
-    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
+    if (!known.has(colour)) {
+      const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+      known.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+    }
+    return known.get(colour);
   };
 
   /** The colour that an element stands on. */
@@ -63,6 +67,18 @@
   return {
     ground,
     startAtTheTop,
+
+    /** Note every colour of the text; a second call returns what has had another since, old and new. */
+    changedColours() {
+      const then = window.colours;
+      window.colours = new Map([...document.querySelectorAll("article, article *")].map((e) =>
+        [e, { colour: rgba(getComputedStyle(e).color), ground: ground(e) }]));
+      return [...then ?? []].flatMap(([e, before]) => {
+        const now = window.colours.get(e) ?? before;
+        return `${now.colour} ${now.ground}` === `${before.colour} ${before.ground}` ? []
+          : [before, now].map((pair) => ({ ...pair, name: text(e) }));
+      });
+    },
 
     scrollsSideways() {
       const root = document.scrollingElement, width = root.clientWidth;

@@ -27,6 +27,7 @@ AXE_OPTIONS = {
     "resultTypes": ["violations"],
     "preload": False,  # it would fetch the style sheets again, which a page from disk may not
 }
+CONTRAST = "color-contrast"
 IN_PAGE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 MOST_BYTES = 600_000  # a stock page of the same chapters has 3.8 million: see benchmarks/pages.md
 TEXT_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
@@ -73,13 +74,43 @@ def too_heavy(visit: Visit) -> list[str]:
 
 def inaccessible(visit: Visit) -> list[str]:
     """What axe finds."""
+    return _axe(visit, "document", AXE_OPTIONS)
+
+
+def inaccessible_but_for_text(visit: Visit) -> list[str]:
+    """What axe finds, the contrast of the text left out: most of its time, and the same at every width.
+
+    For a page whose text `inaccessible` has looked at, or will, at another width: see
+    `faint_at_some_width`.
+    """
+    rules = AXE_OPTIONS["rules"] | {CONTRAST: {"enabled": False}}
+    contrast_only = AXE_OPTIONS | {"runOnly": {"type": "rule", "values": [CONTRAST]}, "rules": {}}
+    return [
+        *_axe(visit, "document", AXE_OPTIONS | {"rules": rules}),
+        *_axe(visit, "{exclude: [['article']]}", contrast_only),
+    ]
+
+
+def _axe(visit: Visit, where: str, options: dict[str, Any]) -> list[str]:
     if not visit.page.evaluate("'axe' in window"):
         visit.page.evaluate(AXE)
-    result = visit.page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)
+    result = visit.page.evaluate(f"options => axe.run({where}, options)", options)
     return [
         f"axe {violation['id']}: {node['html'][:120]}"
         for violation in result["violations"]
         for node in violation["nodes"]
+    ]
+
+
+def faint_at_some_width(visit: Visit) -> list[str]:
+    """Text that has had other colours since the last call, if either are too close; nothing at the first.
+
+    With one look of `inaccessible` at one width, this vouches for the contrast of the text at all widths.
+    """
+    return [
+        f"{pair['colour'][:3]} on {pair['ground']}: {pair['name']}"
+        for pair in ask(visit.page, "changedColours")
+        if contrast(pair["colour"], pair["ground"]) < TEXT_CONTRAST
     ]
 
 

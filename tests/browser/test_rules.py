@@ -54,6 +54,8 @@ REFUSED: list[tuple[Callable[[harness.Visit], list[str]], str, str]] = [
     (rules.inaccessible, ' lang="en"', ""),
     (rules.inaccessible, "/* more */", "p { color: #888; background: #999 }"),
     (rules.inaccessible, "<h2>A part</h2>", "<div>Outside of <button></button></div>"),
+    (rules.inaccessible_but_for_text, ' alt="A line."', ""),
+    (rules.inaccessible_but_for_text, "/* more */", "nav a { color: #888; background: #999 }"),
     (rules.scrolls_sideways, "/* more */", "h1 { width: 2000px }"),
     (rules.scrolls_sideways, "/* more */", "a { white-space: pre; padding: 700px }"),
     (rules.missing_images, "</article>", '<img src="gone.png" alt="Gone."></article>'),
@@ -173,3 +175,24 @@ def test_contrast_is_that_of_wcag() -> None:
     assert rules.contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
     assert rules.contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.005)
     assert rules.contrast((255, 0, 0), (255, 255, 255)) == pytest.approx(4.0, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("style", "faint"),
+    [
+        ("", 0),
+        ("@media (width < 500px) { p { color: #aaa } }", 2),
+        ("@media (width > 500px) { p { color: #aaa } }", 2),
+        ("@media (width < 500px) { p { background: #222 } }", 2),
+        ("@media (width < 500px) { p { background: #eee } }", 0),
+    ],
+)
+def test_text_that_is_faint_at_one_width_is_refused(
+    browser: Browser, folder: Path, bad_site: str, style: str, faint: int
+) -> None:
+    (folder / "index.html").write_text(GOOD.replace("/* more */", style))
+    with harness.visit(browser, f"{bad_site}/index.html") as visit:
+        assert rules.faint_at_some_width(visit) == []
+        visit.page.set_viewport_size({"width": 390, "height": 900})
+        problems = rules.faint_at_some_width(visit)
+    assert len([what for what in problems if "<p>" in what]) == faint
