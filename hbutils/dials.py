@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
     from hbutils._quadrature import Positive, Target
 
-__all__ = ["SCRIPTS", "Dial", "correlation_dial", "hyperprior_dial", "pooling_dial", "sparse_subject"]
+__all__ = [
+    "SCRIPTS",
+    "Dial",
+    "correlation_dial",
+    "hyperprior_dial",
+    "pooling_dial",
+    "shrinkage_dial",
+    "sparse_subject",
+]
 
 SCRIPTS = Path(__file__).with_name("js")
 SHARED = ("dial",)
@@ -446,5 +454,79 @@ def correlation_dial(posterior: ExactPosterior) -> Dial:
                 "domain": _padded(cloud[:, 0]),
             },
             "y": {"label": f"slope ({slope_unit})", "domain": _padded(cloud[:, 1])},
+        },
+    )
+
+
+# --- shrinkage: one group and its population ----------------------------------------------------------
+
+COUNTS = (*range(1, 11), 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
+OCTAVES = 3  # that an SD of the shrinkage dial can be halved or doubled
+SIXTHS = 6  # steps of an octave
+
+
+def shrinkage_dial(
+    mean: float,
+    n: int,
+    *,
+    mu: float,
+    sigma: float,
+    sigma_alpha: float,
+    quantity: str = "group mean",
+    unit: str = "",
+) -> Dial:
+    """The shrinkage dial: one group's own mean, its population, and the weighted mean of the two.
+
+    The reader turns the number of observations (up to 100) and both SDs (up to eight times as small or
+    large). The weight is `hbutils.shrinkage_weight`; the population's mean is taken as known.
+
+    Parameters
+    ----------
+    mean : float
+        The group's own mean.
+    n : int
+        Observations behind it, where the dial starts; between 1 and 100.
+    mu : float
+        Population mean.
+    sigma, sigma_alpha : float
+        Noise SD and between-group SD, where the dial starts.
+    quantity, unit : str
+        What is measured, as the axis says it, and its unit.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite, an SD is not positive, or `n` is no count between 1 and 100.
+    """
+    if not np.isfinite([mean, mu, sigma, sigma_alpha]).all() or min(sigma, sigma_alpha) <= 0:
+        raise InputError("mean and mu must be finite, and sigma and sigma_alpha finite and above zero")
+    if n not in range(1, COUNTS[-1] + 1):
+        raise InputError(f"the dial's group has between 1 and {COUNTS[-1]} observations, and not {n}")
+    counts = sorted({*COUNTS, int(n)})
+    steps = range(-OCTAVES * SIXTHS, OCTAVES * SIXTHS + 1)
+    noise, between = ([float(f"{sd * 2 ** (s / SIXTHS):.3g}") for s in steps] for sd in (sigma, sigma_alpha))
+    middle = OCTAVES * SIXTHS
+    noise[middle], between[middle] = float(sigma), float(sigma_alpha)
+    reach = 3.5 * sigma_alpha
+    return Dial(
+        "shrinkage_dial",
+        {
+            "mean": float(mean),
+            "mu": float(mu),
+            "quantity": quantity,
+            "unit": unit,
+            "scale": float(max(abs(mean), abs(mu))),
+            "counts": counts,
+            "noise": noise,
+            "between": between,
+            "start": {"n": counts.index(n), "sigma": middle, "sigmaAlpha": middle},
+            "ticks": {
+                "n": [counts.index(tick) for tick in (1, 2, 5, 10, 20, 50, 100)],
+                "sd": list(range(0, len(noise), SIXTHS)),
+            },
+            "x": {
+                "label": f"{quantity} ({unit})" if unit else quantity,
+                "domain": [float(min(mean, mu) - reach), float(max(mean, mu) + reach)],
+            },
         },
     )

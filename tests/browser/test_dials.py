@@ -35,6 +35,7 @@ PLACES = [
     ("chapters/05-partial-pooling", "sparse_subject"),
     ("chapters/07-hyperpriors", "hyperprior_dial"),
     ("chapters/09-covariance", "correlation_dial"),
+    ("chapters/16-shrinkage", "shrinkage_dial"),
 ]
 COST = 15 * 1024  # bytes that dials may add to a page, compressed
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
@@ -51,6 +52,7 @@ CELLS = {
     "sparse_subject": 'hb.dials.sparse_subject(posterior, highlight="335")',
     "hyperprior_dial": "hb.dials.hyperprior_dial(studies, priors)",
     "correlation_dial": "hb.dials.correlation_dial(correlated)",
+    "shrinkage_dial": "hb.dials.shrinkage_dial(820, 4, mu=700, sigma=120, sigma_alpha=60, unit='ms')",
 }
 
 
@@ -521,17 +523,103 @@ def check_correlation_table(figure: Figure, data: hb.GroupedData) -> None:
     np.testing.assert_allclose(found, scene["lines"], atol=0.051)
 
 
+# ------------------------------------------------------------------------------
+# One group and its population
+
+# Positions of the sliders for n, the noise SD and the between-group SD
+SHRINKAGES = [
+    *[(n, 18, 18) for n in (3, 0, 4, 9, 14, 25)],
+    *[(3, noise, 18) for noise in (0, 7, 12, 24, 36)],
+    *[(3, 18, between) for between in (0, 6, 13, 30, 36)],
+    *[(0, 36, 0), (25, 0, 36), (25, 36, 0), (0, 0, 36), (12, 21, 10), (20, 30, 5)],
+]
+
+
+def check_shrinkage(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -> None:
+    """Hold the shrinkage dial to hbutils: the weight, and the posterior where the population is known."""
+    del data, mean
+    model = figure.model
+    own, mu = model["mean"], model["mu"]
+    for positions in SHRINKAGES:
+        names = ("Observations in the group, n", "Noise SD", "Between-group SD")
+        for name, position in zip(names, positions, strict=True):
+            figure.turn(position, name)
+        values = [
+            model[key][position]
+            for key, position in zip(("counts", "noise", "between"), positions, strict=True)
+        ]
+        n, sigma, sigma_alpha = values
+        # A second group of one observation, far less precise than the prior of the mean
+        study = hb.GroupedData(y=[own] * n + [mu], group=[0] * n + [1], labels=["this", "other"])
+        known = replace(hb.Priors.weakly_informative(study), mu_alpha=hb.Normal(mu, 1e-5))
+        posterior = hb.conditional_posterior(study, sigma_alpha=sigma_alpha, sigma=sigma, priors=known)
+        theirs = posterior.groups().loc["this"]
+        scene = figure.scene
+        assert scene["weight"] == pytest.approx(
+            float(hb.shrinkage_weight(n, sigma, sigma_alpha)), rel=1e-6, abs=1e-9
+        )
+        assert scene["mean"] == pytest.approx(theirs["alpha_mean"], rel=1e-6)
+        assert scene["sd"] == pytest.approx(theirs["alpha_sd"], rel=1e-6)
+        assert scene["own"] == pytest.approx(sigma / np.sqrt(n), rel=1e-6)
+        assert scene["k"] == pytest.approx(sigma**2 / sigma_alpha**2, rel=1e-6)
+
+        low, high = model["x"]["domain"]
+        bells = [(mu, sigma_alpha), (own, scene["own"]), (scene["mean"], scene["sd"])]
+        drawn, curve = figure.drawn(), figure.drawn(1)
+        for mark, (centre, sd) in zip(drawn[1:], bells, strict=True):
+            at, height = np.transpose(mark)
+            np.testing.assert_allclose(at, centre + sd * np.linspace(-4, 4, 81), atol=(high - low) / 5000)
+            np.testing.assert_allclose(
+                height, stats.norm.pdf(np.linspace(-4, 4, 81)) / stats.norm.pdf(0), atol=1e-3
+            )
+        floor, roof = np.array(drawn[0]).reshape(2, -1, 2)
+        assert np.abs(floor[:, 1]).max() < 1e-3
+        ends = scene["mean"] + np.array([-1.96, 1.96]) * scene["sd"]
+        np.testing.assert_allclose(floor[[0, -1], 0], ends, atol=(high - low) / 5000)
+        np.testing.assert_allclose(sorted(roof[[0, -1], 0]), ends, atol=(high - low) / 5000)
+        counts, weights = np.transpose(curve[0])
+        held = counts > 0.5
+        np.testing.assert_allclose(
+            weights[held], hb.shrinkage_weight(counts[held], sigma, sigma_alpha), atol=0.02
+        )
+        np.testing.assert_allclose(np.ravel(curve[2]), [n, scene["weight"]], atol=0.02)
+        if scene["k"] < 100:
+            np.testing.assert_allclose(np.ravel(curve[1])[:2], [scene["k"], 0.5], atol=0.02)
+        found = re.search(r"Estimate: ([\d.]+) ms, SD ([\d.]+) ms", figure.readout)
+        np.testing.assert_allclose(
+            [float(v) for v in found.groups()], [scene["mean"], scene["sd"]], rtol=0.006
+        )
+
+
+def check_shrinkage_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold the table to what is drawn: precisions, in observations, add up."""
+    del data
+    figure.turn(9)
+    scene, rows = figure.scene, figure.table()
+    assert [row[0] for row in rows] == ["own mean", "population", "together"]
+    between = figure.model["between"][figure.ask("dial.state.settings.sigmaAlpha")]
+    sds = [scene["own"], between, scene["sd"]]
+    np.testing.assert_allclose([float(row[2]) for row in rows], sds, rtol=0.006)
+    worth = [float(row[3]) for row in rows]
+    assert worth == [10, pytest.approx(scene["k"], rel=0.006), pytest.approx(10 + scene["k"], rel=0.006)]
+    assert float(rows[2][1]) == pytest.approx(scene["mean"], abs=0.51)
+    weights = [f"{share:.0%}".replace("%", " %") for share in (scene["weight"], 1 - scene["weight"])]
+    assert [row[4] for row in rows] == [*weights, ""]
+
+
 CHECKS = {
     "pooling_dial": check_pooling,
     "sparse_subject": check_sparse,
     "hyperprior_dial": check_hyperprior,
     "correlation_dial": check_correlation,
+    "shrinkage_dial": check_shrinkage,
 }
 TABLES = {
     "pooling_dial": check_pooling_table,
     "sparse_subject": check_sparse_table,
     "hyperprior_dial": check_hyperprior_table,
     "correlation_dial": check_correlation_table,
+    "shrinkage_dial": check_shrinkage_table,
 }
 
 

@@ -368,6 +368,31 @@ def test_correlation_dial_needs_a_correlated_posterior(posterior):
         dials.correlation_dial(posterior.data)
 
 
+def test_shrinkage_dial_starts_where_it_is_told():
+    model = dials.shrinkage_dial(820, 4, mu=700, sigma=120, sigma_alpha=60, unit="ms").model
+    start, ticks = model["start"], model["ticks"]
+    assert model["counts"][start["n"]] == 4
+    assert model["noise"][start["sigma"]] == 120
+    assert model["between"][start["sigmaAlpha"]] == 60
+    assert [model["counts"][i] for i in ticks["n"]] == [1, 2, 5, 10, 20, 50, 100]
+    assert [model["between"][i] for i in ticks["sd"]] == [7.5, 15, 30, 60, 120, 240, 480]
+    assert model["x"] == {"label": "group mean (ms)", "domain": [490, 1030]}
+    between = dials.shrinkage_dial(3.5, 13, mu=4, sigma=1 / 3, sigma_alpha=2, quantity="score").model
+    assert between["counts"][between["start"]["n"]] == 13
+    assert between["noise"][between["start"]["sigma"]] == 1 / 3
+    assert between["x"]["label"] == "score"
+
+
+def test_shrinkage_dial_says_what_is_wrong():
+    known = {"mu": 700, "sigma": 120, "sigma_alpha": 60}
+    for bad in ({"sigma": 0}, {"sigma_alpha": -1}, {"mu": np.nan}, {"sigma_alpha": np.inf}):
+        with pytest.raises(hb.InputError, match="above zero"):
+            dials.shrinkage_dial(820, 4, **{**known, **bad})
+    for n in (0, 101, 2.5):
+        with pytest.raises(hb.InputError, match=f"and not {n}"):
+            dials.shrinkage_dial(820, n, **known)
+
+
 def test_dials_load_the_scripts_they_need():
     assert dials.Dial("pooling_dial", {}).scripts == ("dial", "lines", "pooling_dial")
     assert dials.Dial("hyperprior_dial", {}).scripts == ("dial", "densities", "hyperprior_dial")
