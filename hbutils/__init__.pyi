@@ -20,6 +20,7 @@ from .exact import (
     exact_unpooled as exact_unpooled,
 )
 from .models import partial_pooling as partial_pooling, pooled as pooled, unpooled as unpooled
+from .prediction import compare as compare, cross_validate as cross_validate
 from .priors import (
     LKJ as LKJ,
     Exponential as Exponential,
