@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pandas as pd
 from numpy.polynomial import chebyshev
 from scipy import special
 
@@ -34,6 +35,7 @@ __all__ = [
     "SCRIPTS",
     "Dial",
     "correlation_dial",
+    "explorer_dial",
     "hyperprior_dial",
     "pooling_dial",
     "shrinkage_dial",
@@ -528,5 +530,80 @@ def shrinkage_dial(
                 "label": f"{quantity} ({unit})" if unit else quantity,
                 "domain": [float(min(mean, mu) - reach), float(max(mean, mu) + reach)],
             },
+        },
+    )
+
+
+# --- the simulation study, cell by cell -------------------------------------------------------------
+
+SIZES = {True: "equal", False: "unequal"}  # of groups, in words
+
+
+def _digits(values: pd.Series, places: int) -> str:
+    """Values in thousandths, rounded to so many digits or places, all of one width."""
+    rounded = [round(float(f"{1000 * value:.{places}g}")) for value in values.fillna(0)]
+    width = len(str(max(rounded)))
+    return "".join(f"{value:0{width}d}" for value in rounded)
+
+
+def explorer_dial(study: pd.DataFrame, *, groups: int = 10, observations: int = 5, icc: float = 0.1) -> Dial:
+    """The decision explorer: choose a cell of the simulation study, and see the three models' errors there.
+
+    Errors are root mean squared errors of the groups' means, with two Monte Carlo standard errors. They are
+    rounded to a thousandth of the errors for known SDs and equal groups, which the lines show. The
+    population is normal.
+
+    Parameters
+    ----------
+    study : DataFrame
+        What :func:`hbutils.study.load_study` returns.
+    groups, observations, icc : int, int, float
+        Where the dial starts; a cell of the study.
+
+    Raises
+    ------
+    InputError
+        If the study lacks columns or models, or the start is none of its cells.
+    """
+    axes = ["balanced", "groups", "observations", "icc"]
+    needed = {*axes, "population", "model", "mse", "mse_se", "mse_lost", "mse_lost_se", "coverage"}
+    if missing := sorted(needed - {*study.columns}):
+        raise InputError(f"this is not a simulation study: columns missing: {', '.join(missing)}")
+    study = study[study["population"] == "normal"]
+    steps = {name: sorted(study[name].unique().tolist()) for name in axes[1:]}
+    start = {"groups": groups, "observations": observations, "icc": icc}
+    for name, values in steps.items():
+        if start[name] not in values:
+            raise InputError(
+                f"the study has cells with {name} {', '.join(map(str, values))}, and not {start[name]}"
+            )
+    every = pd.MultiIndex.from_product([SIZES, *steps.values()], names=axes)
+    count, n, r = (every.get_level_values(name).to_numpy() for name in axes[1:])
+    own = np.sqrt(n)  # one over the standard error of a group's own mean, in noise SDs
+    signal = n * r / (1 - r)
+    bracket = {"pooled": signal, "unpooled": 1.0, "partial": signal / (1 + signal)}
+    found = {}
+    for name, part in bracket.items():
+        rows = study[study["model"] == name].set_index(axes)
+        if rows.empty or rows.index.has_duplicates:
+            raise InputError(f"this is not a simulation study: the {name} model needs one row for each cell")
+        rows = rows.reindex(every)
+        paper = np.sqrt(1 / count + (1 - 1 / count) * part) / own
+        rmse = np.sqrt(rows["mse"])
+        # A difference of roots is that of squares over the roots' sum; its error, if it is small, likewise
+        both = rmse + np.sqrt(rows["mse"] - rows["mse_lost"])
+        found[name] = [
+            _digits(rmse / paper, 4),
+            _digits(rows["mse_se"] / rmse / paper, 2),
+            _digits(rows["coverage"], 3),
+            _digits(2 * rows["mse_lost_se"] / both / paper, 2),
+        ][: 3 if name == "partial" else 4]
+    return Dial(
+        "explorer_dial",
+        {
+            **steps,
+            "sizes": [*SIZES.values()],
+            "start": [values.index(start[name]) for name, values in steps.items()],
+            "found": found,
         },
     )

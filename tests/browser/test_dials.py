@@ -36,6 +36,7 @@ PLACES = [
     ("chapters/07-hyperpriors", "hyperprior_dial"),
     ("chapters/09-covariance", "correlation_dial"),
     ("chapters/16-shrinkage", "shrinkage_dial"),
+    ("chapters/17-decision-table", "explorer_dial"),
 ]
 COST = 15 * 1024  # bytes that dials may add to a page, compressed
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
@@ -53,6 +54,7 @@ CELLS = {
     "hyperprior_dial": "hb.dials.hyperprior_dial(studies, priors)",
     "correlation_dial": "hb.dials.correlation_dial(correlated)",
     "shrinkage_dial": "hb.dials.shrinkage_dial(820, 4, mu=700, sigma=120, sigma_alpha=60, unit='ms')",
+    "explorer_dial": "hb.dials.explorer_dial(hb.study.load_study())",
 }
 
 
@@ -607,12 +609,132 @@ def check_shrinkage_table(figure: Figure, data: hb.GroupedData) -> None:
     assert [row[4] for row in rows] == [*weights, ""]
 
 
+# ------------------------------------------------------------------------------
+# The simulation study
+
+# Positions of the sliders for groups, observations and correlation; sizes of the groups
+EXPLORED = [
+    *[(J, 2, 3, "equal") for J in range(5)],
+    *[(2, n, 3, "equal") for n in (0, 1, 3, 4, 5)],
+    *[(2, 2, r, "equal") for r in (0, 1, 2, 4, 5, 6, 7)],
+    *[(0, 3, 5, "unequal"), (4, 5, 7, "unequal"), (1, 0, 4, "equal"), (3, 1, 0, "unequal")],
+]
+
+
+@cache
+def simulated() -> Any:
+    """Rows of the study whose population is normal."""
+    study = hb.study.load_study()
+    axes = ["balanced", "groups", "observations", "icc", "model"]
+    return study[study["population"] == "normal"].set_index(axes).sort_index()
+
+
+def set_explorer(figure: Figure, place: tuple[int, int, int, str]) -> tuple[bool, int, int]:
+    """Turn everything that has a meaning there; say which cells the reader should then see."""
+    groups, n, r, sizes = place
+    names = ("Groups", "Observations a group", "Intraclass correlation")
+    for name, position in zip(names, (groups, n, r), strict=True):
+        figure.turn(position, name)
+    choice = figure.box.get_by_role("combobox", name="Group sizes")
+    assert choice.count() == (n > 0)  # pairs cannot be unequal
+    if n > 0:
+        choice.select_option(sizes)
+    return sizes == "equal", figure.model["groups"][groups], figure.model["observations"][n]
+
+
+def on_paper(groups: int, w: Any) -> list[Any]:
+    """Errors of the three models in standard errors of an own mean, if the SDs are known."""
+    return [np.sqrt(1 / groups + (1 - 1 / groups) * part) for part in (w / (1 - w), np.ones_like(w), w)]
+
+
+def check_explorer(figure: Figure, data: hb.GroupedData, mean: dict[str, float]) -> None:
+    """Hold the explorer to the study's table, and its lines to the formulas for known SDs."""
+    del data, mean
+    correlations = np.array(figure.model["icc"])
+    grid = np.append(np.arange(100) / 100, 0.999)
+    for place in EXPLORED:
+        balanced, groups, n = set_explorer(figure, place)
+        scene, drawn = figure.scene, figure.drawn()
+        weights = hb.shrinkage_weight(n, 1, np.sqrt(correlations / (1 - correlations)))
+        np.testing.assert_allclose(scene["weights"], weights, atol=1e-12)
+        for k, (name, paper) in enumerate(
+            zip(["pooled", "unpooled", "partial"], on_paper(groups, weights), strict=True)
+        ):
+            rows = simulated().loc[(balanced, groups, n)].xs(name, level="model")
+            error, partial = np.sqrt(rows["mse"]), np.sqrt(rows["mse"] - rows["mse_lost"])
+            columns = {
+                "error": (error * np.sqrt(n) / paper, 4),
+                "error2se": (rows["mse_se"] / error * np.sqrt(n) / paper, 2),
+                "more2se": (2 * rows["mse_lost_se"] / (error + partial) * np.sqrt(n) / paper, 2),
+                "coverage": (rows["coverage"], 3),
+            }
+            ours = {key: np.array([cells[k][key] for cells in scene["cells"]]) for key in columns}
+            for key, (values, digits) in columns.items():
+                rounded = np.array([round(float(f"{1000 * v:.{digits}g}")) for v in values]) / 1000
+                expected = rounded if key == "coverage" else rounded * paper
+                np.testing.assert_allclose(ours[key], expected, rtol=1e-6, err_msg=f"{key} at {place}")
+            np.testing.assert_allclose(ours["error"], error * np.sqrt(n), rtol=0.002)  # to three digits
+            points = np.column_stack([weights + 0.007 * (k - 1), ours["error"]])
+            bars = np.array(drawn[4 + k]).reshape(-1, 2, 2)
+            np.testing.assert_allclose(drawn[7 + k], points, atol=0.005)
+            np.testing.assert_allclose(bars.mean(axis=1), points, atol=0.005)
+            np.testing.assert_allclose(np.ptp(bars[..., 1], axis=1), 2 * ours["error2se"], atol=0.01)
+            np.testing.assert_allclose(drawn[10 + k], points[[place[2]]], atol=0.005)
+            line = on_paper(groups, grid)[k]
+            np.testing.assert_allclose(scene["lines"][k], line, rtol=1e-6)
+            seen = line < 3
+            np.testing.assert_allclose(
+                np.array(drawn[1 + k])[seen], np.column_stack([grid, line])[seen], atol=0.005
+            )
+        assert scene["chosen"] == scene["cells"][place[2]]
+        check_explorer_text(figure.readout, scene["chosen"], weights[place[2]], n)
+
+
+def check_explorer_text(readout: str, chosen: list[dict[str, float]], weight: float, n: int) -> None:
+    """The text says the weight, the error of partial pooling in noise SDs, and how the others compare."""
+    said = re.match(r"Weight ([\d.]+)\. Error of partial pooling: ([\d.]+) ± ([\d.]+) noise SDs\.", readout)
+    partial = chosen[2]
+    expected = [weight, partial["error"] / np.sqrt(n), partial["error2se"] / np.sqrt(n)]
+    np.testing.assert_allclose([float(v) for v in said.groups()], expected, atol=0.0051)
+    for one in chosen[:2]:
+        found = re.search(
+            rf"\b{one['model']}: (?:([\d.]+) ± ([\d.]+) (more|less)|no clear difference)",
+            readout,
+            re.IGNORECASE,
+        )
+        more, within = ((one[key]) / np.sqrt(n) for key in ("more", "more2se"))
+        if abs(more) <= within:
+            assert found[0].endswith("no clear difference")
+        else:
+            assert found[3] == ("more" if more > 0 else "less")
+            np.testing.assert_allclose([float(found[1]), float(found[2])], [abs(more), within], atol=0.00051)
+
+
+def check_explorer_table(figure: Figure, data: hb.GroupedData) -> None:
+    """Hold both tables to what is drawn."""
+    del data
+    figure.turn(1)
+    scene, rows = figure.scene, figure.table()
+    n = figure.model["observations"][figure.ask("dial.state.settings.n")]
+    assert [row[0] for row in rows[:3]] == ["pooled", "unpooled", "partial"]
+    for row, one in zip(rows[:3], scene["chosen"], strict=True):
+        keys = ["error", "error2se", "more", "more2se"][: 2 if one["model"] == "partial" else 4]
+        found = [float(cell) for cell in row[1:5] if cell]
+        np.testing.assert_allclose(found, [one[key] / np.sqrt(n) for key in keys], atol=0.00051)
+        assert row[5] == f"{100 * one['coverage']:.1f} %"
+    assert [row[0] for row in rows[3:]] == [f"{r:g}" for r in figure.model["icc"]]
+    for row, weight, cells in zip(rows[3:], scene["weights"], scene["cells"], strict=True):
+        expected = [weight, *(one["error"] for one in cells)]
+        np.testing.assert_allclose([float(cell) for cell in row[1:]], expected, atol=0.0051)
+
+
 CHECKS = {
     "pooling_dial": check_pooling,
     "sparse_subject": check_sparse,
     "hyperprior_dial": check_hyperprior,
     "correlation_dial": check_correlation,
     "shrinkage_dial": check_shrinkage,
+    "explorer_dial": check_explorer,
 }
 TABLES = {
     "pooling_dial": check_pooling_table,
@@ -620,6 +742,7 @@ TABLES = {
     "hyperprior_dial": check_hyperprior_table,
     "correlation_dial": check_correlation_table,
     "shrinkage_dial": check_shrinkage_table,
+    "explorer_dial": check_explorer_table,
 }
 
 

@@ -393,6 +393,49 @@ def test_shrinkage_dial_says_what_is_wrong():
             dials.shrinkage_dial(820, n, **known)
 
 
+@pytest.fixture(scope="module")
+def few_cells():
+    """A study of a few cells, of which one population is not normal."""
+    cells = [
+        hb.study.Cell(J, n, r, size)
+        for J in (3, 10)
+        for n in (3, 30)
+        for r in (0.0, 0.4)
+        for size in (True, False)
+    ]
+    others = [hb.study.Cell(3, 3, 0.4, True, "heavy")]
+    return pd.concat([hb.study.compute(cell, datasets=20) for cell in [*cells, *others]], ignore_index=True)
+
+
+def test_explorer_dial_carries_the_study_in_thousandths(few_cells):
+    model = dials.explorer_dial(few_cells, groups=3, observations=30, icc=0.4).model
+    assert [model[name] for name in ("groups", "observations", "icc")] == [[3, 10], [3, 30], [0.0, 0.4]]
+    assert model["start"] == [0, 1, 1]
+    rows = few_cells[(few_cells["model"] == "partial") & (few_cells["population"] == "normal")]
+    rows = rows.sort_values(
+        ["balanced", "groups", "observations", "icc"], ascending=[False, True, True, True]
+    )
+    error, _, coverage = (
+        [int(digits[i : i + len(digits) // 16]) for i in range(0, len(digits), len(digits) // 16)]
+        for digits in model["found"]["partial"]
+    )
+    np.testing.assert_allclose(coverage, 1000 * rows["coverage"], atol=0.5)
+    w = hb.shrinkage_weight(rows["observations"], 1, np.sqrt(rows["icc"] / (1 - rows["icc"])))
+    paper = np.sqrt((1 / rows["groups"] + (1 - 1 / rows["groups"]) * w) / rows["observations"])
+    np.testing.assert_allclose(error, 1000 * np.sqrt(rows["mse"]) / paper, atol=0.5)
+
+
+def test_explorer_dial_says_what_is_wrong(few_cells):
+    start = {"groups": 3, "observations": 3, "icc": 0.4}
+    with pytest.raises(hb.InputError, match="columns missing: coverage, mse_lost"):
+        dials.explorer_dial(few_cells.drop(columns=["mse_lost", "coverage"]), **start)
+    with pytest.raises(hb.InputError, match=r"icc 0\.0, 0\.4, and not 0\.3"):
+        dials.explorer_dial(few_cells, **start | {"icc": 0.3})
+    for rows in (few_cells[few_cells["model"] != "pooled"], pd.concat([few_cells, few_cells])):
+        with pytest.raises(hb.InputError, match="pooled model needs one row"):
+            dials.explorer_dial(rows, **start)
+
+
 def test_dials_load_the_scripts_they_need():
     assert dials.Dial("pooling_dial", {}).scripts == ("dial", "lines", "pooling_dial")
     assert dials.Dial("hyperprior_dial", {}).scripts == ("dial", "densities", "hyperprior_dial")
