@@ -9,6 +9,7 @@ from .data import (
     load_hospitals as load_hospitals,
     load_schools as load_schools,
     load_sleepstudy as load_sleepstudy,
+    read_csv as read_csv,
 )
 from .exact import (
     ConditionalPosterior as ConditionalPosterior,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
@@ -21,6 +25,7 @@ __all__ = [
     "load_hospitals",
     "load_schools",
     "load_sleepstudy",
+    "read_csv",
 ]
 
 DATA_FOLDER = Path(__file__).resolve().parents[1] / "data"
@@ -128,7 +133,11 @@ class GroupedData:
                     "drop those rows or fill them in"
                 )
         if len(set(self.labels)) != len(self.labels):
-            raise InputError(f"'{self.group_name}' lists a group name twice: names must differ")
+            twice = next(name for name in self.labels if self.labels.count(name) > 1)
+            raise InputError(
+                f"'{self.group_name}' lists a group name twice, '{twice}': names must differ by more "
+                "than blanks around them"
+            )
         if self.group.min() < 0 or self.group.max() >= self.n_groups:
             raise InputError(
                 f"'{self.group_name}' points outside its {self.n_groups} group names: "
@@ -200,14 +209,15 @@ class GroupedData:
         if unnamed.size:
             raise InputError(
                 f"column '{group}' has no group name in rows {_listed(df.index[unnamed])}: "
-                "name the group or drop those rows"
+                "name the group or drop those rows (for groups called NA, read the file with "
+                "keep_default_na=False)"
             )
         index, labels = pd.factorize(df[group])
         return cls(
             y=numbers[y],
             x=None if x is None else numbers[x],
             group=index,
-            labels=tuple(str(label) for label in labels),
+            labels=tuple(_label(label) for label in labels),
             y_name=y,
             x_name="x" if x is None else x,
             group_name=group,
@@ -345,6 +355,11 @@ class GroupedData:
         return f"{title} ({unit})" if unit else title
 
 
+def _label(name: object) -> str:
+    """A group's name as it is read: without blanks around it; 308 for 308.0, which a gap may make of it."""
+    return str(int(name)) if isinstance(name, float) and name.is_integer() else str(name).strip()
+
+
 def _numeric(column: pd.Series) -> NDArray[np.float64]:
     """A column's values as floats, or an error that names the rows which are not numbers."""
     dtype, types = column.dtype, pd.api.types
@@ -356,9 +371,11 @@ def _numeric(column: pd.Series) -> NDArray[np.float64]:
     words = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if words.size:
         first = column.iloc[words[0]]
+        comma = isinstance(first, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", first)
         raise InputError(
             f"column '{column.name}' is not numeric in rows {_listed(column.index[words])} "
             f"(the first holds {first!r}): a numeric column is needed"
+            + ("; if the comma is a decimal one, read the file with decimal=','" if comma else "")
         )
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
@@ -367,6 +384,84 @@ def _numeric(column: pd.Series) -> NDArray[np.float64]:
             "drop those rows or fill them in"
         )
     return values
+
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def read_csv(path: str | Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - they are pandas' own
+    """Read a table from a CSV file, or say what is wrong with the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A text file with one row an observation, and the columns' names in the first.
+    **options
+        For :func:`pandas.read_csv`, such as ``sep=";", decimal=","``, or ``encoding="cp1252"``.
+
+    Returns
+    -------
+    DataFrame
+        Blanks around the columns' names and rows without anything in them are left out. Unless `options`
+        move the header or choose an index, the index has the rows' numbers as a spreadsheet shows them,
+        where the header is row 1.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is empty or no text, its columns are separated by something else, or
+        its rows have more cells than the header.
+    """
+    options = {"sep": ",", "skip_blank_lines": False, "encoding": "utf-8-sig"} | options
+    file = f"'{Path(path).name}'"
+    text = _text_of(Path(path), str(options.pop("encoding")))
+    parse: Callable[..., pd.DataFrame] = pd.read_csv
+    try:
+        names = parse(StringIO(text), **(options | {"nrows": 0, "index_col": False})).columns
+        _check_separator(file, names, str(options["sep"]))
+        table = parse(StringIO(text), **options)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{file} is empty: a header and rows are needed") from None
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        where = f"row {found[2]} of {file} has {found[3]} cells" if found else f"{file} cannot be read"
+        raise InputError(f"{where}: {_TOO_MANY}") from None
+    if "index_col" not in options:
+        if not isinstance(table.index, pd.RangeIndex):  # pandas would make an index of the cells left over
+            raise InputError(f"the rows of {file} have more cells than its header has names: {_TOO_MANY}")
+        if not {"header", "names", "skiprows"} & set(options):
+            table.index = pd.RangeIndex(2, len(table) + 2, name="row")
+    table.columns = table.columns.map(lambda name: str(name).strip())
+    return table.dropna(how="all")
+
+
+_TOO_MANY = (
+    'give every row as many as the header; a comma within a cell needs quotes, "3,5", or another separator'
+)
+
+
+def _text_of(path: Path, encoding: str) -> str:
+    try:
+        return path.read_text(encoding=encoding)
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"there is no file '{path}': a path starts from the notebook's folder") from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"'{path.name}' is not text in UTF-8: save it as CSV in UTF-8, or name its encoding, as in "
+            "encoding='cp1252'"
+        ) from None
+
+
+def _check_separator(file: str, names: pd.Index, used: str) -> None:
+    """Refuse a header that came out as one name because its names are separated by something else."""
+    if len(names) > 1:
+        return
+    other = max(_SEPARATORS, key=str(names[0]).count)
+    if other != used and other in str(names[0]):
+        raise InputError(
+            f"{file} has one column, '{names[0]}': its columns are separated by {_SEPARATORS[other]}; "
+            f"read it with sep={other!r}"
+        )
 
 
 def _read(name: str) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from hbutils.data import (
     load_hospitals,
     load_schools,
     load_sleepstudy,
+    read_csv,
 )
 
 DATA = Path(__file__).parents[2] / "data"
@@ -423,7 +424,113 @@ def test_drivers_are_what_their_script_makes():
     np.testing.assert_allclose(truth, study.alpha, rtol=0, atol=0.0500001)
 
 
+def test_beans_are_what_their_script_makes():
+    made = runpy.run_path(str(DATA / "make_beans.py"))["beans"]()
+    for name, table in zip(("beans", "beans_truth"), made, strict=True):
+        shipped = pd.read_csv(DATA / f"{name}.csv")
+        pd.testing.assert_frame_equal(shipped, table.reset_index(drop=True), rtol=0, atol=0.1)
+
+
 def test_titles_replace_names_on_axes():
     data = read(frame(), units={"reaction_ms": "ms"}, titles={"reaction_ms": "reaction time"})
     assert data.axis_label("y") == "reaction time (ms)"
     assert data.keep(data.group == 0).axis_label("y") == "reaction time (ms)"
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+GOOD_FILE = "class,water_ml,height_cm\n3a,10,12.5\n3a,20,18\n\n5b,10,13\n5b,30,22.5\n,,\n\n"
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "beans.csv"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+def test_a_file_is_read_without_its_empty_rows_and_numbered_as_in_a_spreadsheet(written):
+    table = read_csv(written(GOOD_FILE))
+    assert list(table) == ["class", "water_ml", "height_cm"]
+    assert table.index.tolist() == [2, 3, 5, 6]
+    assert table["height_cm"].tolist() == [12.5, 18, 13, 22.5]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_marks_and_blanks_that_spreadsheets_leave_do_no_harm(written, encoding):
+    text = GOOD_FILE.replace("class,water_ml", "class , water_ml").replace("3a", "3å")
+    table = read_csv(written(text, encoding))
+    assert list(table) == ["class", "water_ml", "height_cm"]
+    assert table["class"].tolist() == ["3å", "3å", "5b", "5b"]
+
+
+def test_options_are_those_of_pandas(written):
+    text = GOOD_FILE.replace(",", ";").replace(".", ",").replace("5b", "NÅ")
+    table = read_csv(written(text, "cp1252"), sep=";", decimal=",", encoding="cp1252")
+    assert table["height_cm"].tolist() == [12.5, 18, 13, 22.5]
+    assert table["class"].tolist() == ["3a", "3a", "NÅ", "NÅ"]
+    named = read_csv(written(GOOD_FILE), index_col="class")
+    assert named.index.name == "class"
+
+
+FILES_REFUSED = {
+    "nothing": ("", {}, ["'beans.csv'", "empty"]),
+    "semicolons": (GOOD_FILE.replace(",", ";"), {}, ["'class;water_ml;height_cm'", "semicolons", "sep=';'"]),
+    "semicolons and decimal commas": (
+        GOOD_FILE.replace(",", ";").replace(".", ","),
+        {},
+        ["'class;water_ml;height_cm'", "semicolons", "sep=';'"],
+    ),
+    "tabs": (GOOD_FILE.replace(",", "\t"), {}, ["tabs", r"sep='\t'"]),
+    "commas after all": (GOOD_FILE, {"sep": ";"}, ["commas", "sep=','"]),
+    "decimal commas in every row": (
+        "class,water_ml,height_cm\n3a,10,12,5\n5b,10,13,0\n",
+        {},
+        ["more cells than its header", "quotes"],
+    ),
+    "decimal commas in some": (
+        "class,water_ml,height_cm\n3a,10,12\n5b,10,13,5\n",
+        {},
+        ["row 3", "4 cells", "quotes"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "options", "words"), FILES_REFUSED.values(), ids=FILES_REFUSED)
+def test_files_that_would_be_read_wrongly_are_refused_with_what_to_do(written, text, options, words):
+    with pytest.raises(InputError) as caught:
+        read_csv(written(text), **options)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(written, tmp_path):
+    with pytest.raises(InputError, match=r"no file '.*nowhere\.csv'"):
+        read_csv(tmp_path / "nowhere.csv")
+    with pytest.raises(InputError, match="no file"):
+        read_csv(tmp_path)
+    with pytest.raises(InputError, match=r"'beans\.csv' is not text in UTF-8.*cp1252"):
+        read_csv(written(GOOD_FILE.replace("3a", "3å"), "cp1252"))
+
+
+def test_what_is_wrong_in_a_file_is_named_by_its_row_in_the_spreadsheet(written):
+    names = {"y": "height_cm", "x": "water_ml", "group": "class"}
+    gap = read_csv(written(GOOD_FILE.replace("5b,10,13", "5b,10,")))
+    with pytest.raises(InputError, match=r"'height_cm' has missing or infinite values in rows 5:"):
+        GroupedData.from_frame(gap, **names)
+    comma = read_csv(written(GOOD_FILE.replace("22.5", '"22,5"')))
+    with pytest.raises(InputError, match=r"not numeric in rows 6 \(the first holds '22,5'\).*decimal=','"):
+        GroupedData.from_frame(comma, **names)
+    nameless = read_csv(written(GOOD_FILE.replace("3a", "NA")))
+    with pytest.raises(InputError, match=r"no group name in rows 2, 3: .*keep_default_na=False"):
+        GroupedData.from_frame(nameless, **names)
+
+
+def test_group_names_are_read_without_blanks_and_whole_numbers_without_a_point():
+    assert read(frame(subject=[308.0, 308.0, 309.0, 309.5, 308.0, 309.0])).labels == ("308", "309", "309.5")
+    assert read(frame(subject=["ann ", "ann ", " bob", "cy", " bob", "cy"])).labels == ("ann", "bob", "cy")
+    with pytest.raises(InputError, match="'subject' lists a group name twice, 'ann'"):
+        read(frame(subject=["ann", "ann ", "ann", "bob", "bob", "cy"]))
