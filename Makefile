@@ -1,6 +1,6 @@
 # The commands of the book. Each makes .venv first if it is missing or older than requirements.txt.
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks calibration serve bench lint lock clean
+.PHONY: help book test lab notebooks calibration study serve bench lint lock clean
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -41,6 +41,9 @@ notebooks: $(ENV) ## run all chapters again, in place; NB=03 for one
 
 calibration: $(ENV) ## run the calibration study of chapter 11 again: thousands of fits, some minutes
 	$(BIN)/python tools/calibrate.py
+
+study: $(ENV) ## run the simulation study of chapter 17 again, on all cores: some ten minutes
+	$(BIN)/python tools/study.py
 
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

@@ -1,5 +1,5 @@
 # The public names: lazy_loader reads this file at run time, type checkers before it.
-from . import dials as dials, plots as plots
+from . import dials as dials, plots as plots, study as study
 from .data import (
     GroupedData as GroupedData,
     HbutilsError as HbutilsError,
@@ -46,6 +46,7 @@ from .shrinkage import (
     shrinkage_weight as shrinkage_weight,
 )
 from .simulate import Simulated as Simulated, simulate as simulate
+from .study import Advice as Advice, advise as advise
 from .style import (
     DARK_DATA as DARK_DATA,
     DARK_PALETTE as DARK_PALETTE,

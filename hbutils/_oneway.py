@@ -17,8 +17,6 @@ import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -116,6 +114,12 @@ class Alone:
     alpha: Mixtures  # (D, G, K)
     sigma: Array  # (D, G, K)
 
+    def of(self, groups: NDArray[np.int64]) -> Alone:
+        """Some of the groups."""
+        alpha = self.alpha
+        parts = (alpha.weights, alpha.means, alpha.sds)
+        return Alone(Mixtures(*(part[:, groups] for part in parts)), self.sigma[:, groups])
+
     def predict(self) -> Mixtures:
         """Predict an observation."""
         return Mixtures(self.alpha.weights, self.alpha.means, np.hypot(self.alpha.sds, self.sigma))
@@ -156,22 +160,21 @@ def pooled(studies: Studies) -> Alone:
     total = studies.n.sum()
     square = studies.square.sum(axis=1) + ((studies.mean - studies.level[:, None]) ** 2) @ studies.n
     level, spread = studies.level[:, None], studies.spread[:, None]
-    return alone(total, level, square[:, None], level, 2.5 * spread, spread)
+    return alone(np.array(total), level, square[:, None], level, 2.5 * spread, spread)
 
 
-def unpooled(studies: Studies, groups: NDArray[np.int64]) -> Alone:
-    """A mean and a noise SD for each of some groups: (D, G) of them."""
+def unpooled(studies: Studies) -> Alone:
+    """A mean and a noise SD for each group: (D, J) of them."""
     level, spread = studies.level[:, None], studies.spread[:, None]
-    mean, square = studies.mean[:, groups], studies.square[:, groups]
-    return alone(studies.n[groups], mean, square, level, 10 * spread, spread)
+    return alone(studies.n, studies.mean, studies.square, level, 10 * spread, spread)
 
 
 def prior_predictive(studies: Studies, nodes: int = 61) -> Mixtures:
-    """What the unpooled model says of an observation of a group it has not seen: its priors (D, K)."""
+    """What the unpooled model says of an observation of a group it has not seen: its priors (D, 1, K)."""
     q = (np.arange(nodes) + 0.5) / nodes
-    sigma = studies.spread[:, None] * special.ndtri((1 + q) / 2)
-    weights = np.full_like(sigma, 1 / nodes)
-    return Mixtures(weights, studies.level[:, None], np.hypot(10 * studies.spread[:, None], sigma))
+    level, spread = studies.level[:, None, None], studies.spread[:, None, None]
+    sigma = spread * special.ndtri((1 + q) / 2)
+    return Mixtures(np.full_like(sigma, 1 / nodes), level, np.hypot(10 * spread, sigma))
 
 
 # --- partial pooling ----------------------------------------------------------------------------
@@ -190,6 +193,7 @@ class Partial:
 
     def thinned(self) -> Partial:
         """Every second node of each axis: a rule of its own, good to about the root of the other's error."""
+
         def thin(part: Array) -> Array:
             return part.reshape(len(part), *USED)[:, ::2, ::2].reshape(len(part), -1)
 
@@ -229,8 +233,9 @@ class Partial:
         return Mixtures(alpha.weights, alpha.means, np.hypot(alpha.sds, self.sigma[:, None]))
 
     def new_group(self) -> Mixtures:
-        """Predict an observation of a group that was not there: (D, K)."""
-        return Mixtures(self.weights, self.mu, np.sqrt(self.mu_var + self.tau**2 + self.sigma**2))
+        """Predict an observation of a group that was not there: (D, 1, K)."""
+        variance = self.mu_var + self.tau**2 + self.sigma**2
+        return Mixtures(self.weights[:, None], self.mu[:, None], np.sqrt(variance)[:, None])
 
 
 def partial(studies: Studies) -> Partial:
@@ -270,14 +275,12 @@ def partial(studies: Studies) -> Partial:
     for _ in range(2):
         log_density = given(u, t)[0]
         u, t = (
-            _closer(special.logsumexp(log_density, axis=2), u, USED[0]),
+            _closer(log_density.max(axis=2), u, USED[0]),
             _closer(log_density.max(axis=1), t, USED[1]),
         )
     log_density, mu, mu_var, tau, sigma = given(u, t)
     flat = (len(within), -1)
     weights = special.softmax(log_density.reshape(flat), axis=1)
     shape = log_density.shape
-    mu, mu_var, tau, sigma = (
-        np.broadcast_to(part, shape).reshape(flat) for part in (mu, mu_var, tau, sigma)
-    )
+    mu, mu_var, tau, sigma = (np.broadcast_to(part, shape).reshape(flat) for part in (mu, mu_var, tau, sigma))
     return Partial(studies, weights, mu, mu_var, tau, sigma)
