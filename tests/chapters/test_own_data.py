@@ -35,7 +35,7 @@ def template() -> list[str]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the template on a table or a text, with some settings changed; return its names and what it says."""
+    """Run the template on a table or a text, with some settings changed; return its names and output."""
     monkeypatch.chdir(CHAPTER.parent)
 
     def run_template(table: pd.DataFrame | str, **settings: object) -> tuple[dict[str, object], str]:
