@@ -13,6 +13,12 @@ hbDials.define("shrinkage_dial", ({ model, draw }) => {
   const heights = (reach) => Array.from({ length: 81 }, (_, i) => reach * (i / 40 - 1)).map((z) => [z, Math.exp(-z * z / 2)]);
   const [WHOLE, MIDDLE] = [4, 1.959963984540054].map(heights);
   const bell = (centre, sd, part = WHOLE) => part.map(([z, height]) => [centre + sd * z, height]);
+  // Lines that a slider leaves alone are the same array as before, which is not drawn again.
+  const before = {};
+  const unless = (name, key, make) => {
+    if (before[name]?.key !== key) before[name] = { key, data: [make()] };
+    return before[name].data;
+  };
   const last = counts.at(-1);
   const along = Array.from({ length: 101 }, (_, i) => last * (i / 100) ** 2); // closer where the curve is steep
 
@@ -44,10 +50,10 @@ hbDials.define("shrinkage_dial", ({ model, draw }) => {
       return {
         marks: [
           { type: "band", colour: "partial", data: [band.map(([v]) => [v, 0]), band] },
-          { type: "lines", colour: "population", data: [bell(mu, sigmaAlpha)], dashed: true, size: 2.5 },
-          { type: "lines", colour: "unpooled", data: [bell(mean, own)], dashed: true, size: 2.5 },
+          { type: "lines", colour: "population", data: unless("population", sigmaAlpha, () => bell(mu, sigmaAlpha)), dashed: true, size: 2.5 },
+          { type: "lines", colour: "unpooled", data: unless("own", own, () => bell(mean, own)), dashed: true, size: 2.5 },
           { type: "lines", colour: "partial", data: [bell(found.mean, sd)], size: 3 },
-          { panel: 1, type: "lines", colour: "partial", data: [along.map((m) => [m, m / (m + k)])], size: 3 },
+          { panel: 1, type: "lines", colour: "partial", data: unless("weight", k, () => along.map((m) => [m, m / (m + k)])), size: 3 },
           { panel: 1, type: "points", colour: "data", data: k < last ? [[k, 0.5]] : [], hollow: true },
           { panel: 1, type: "points", colour: "partial", data: [[n, weight]], size: 12 },
         ],
