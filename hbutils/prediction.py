@@ -213,7 +213,7 @@ def compare(scores: pd.DataFrame, group: ArrayLike | None = None) -> pd.DataFram
     References
     ----------
     Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, section 5.2. Sivula et al.
-    (2025), arXiv:2008.10296, on when the standard error can be trusted.
+    (2020), arXiv:2008.10296, on when the standard error can be trusted.
     """
     if scores.isna().any(axis=None) or not len(scores):
         raise InputError("scores must have a number in every row and column")
