@@ -61,7 +61,7 @@ hbDials.define("shrinkage_dial", ({ model, draw }) => {
         readout: `The population is worth k = ${number(k)} observations, so the own mean weighs ${percent(weight)}. Estimate: ` +
           `${inUnits(found.mean)}, SD ${inUnits(sd)}, as sharp as n + k = ${sum} observations alone.`,
         table: {
-          head: ["", `centre${unit && ` (${model.unit})`}`, `SD${unit && ` (${model.unit})`}`, "worth (observations)", "weight"],
+          head: ["source", `centre${unit && ` (${model.unit})`}`, `SD${unit && ` (${model.unit})`}`, "worth (observations)", "weight"],
           rows: [
             ["own mean", number(mean, model.scale), number(own), String(n), percent(weight)],
             ["population", number(mu, model.scale), number(sigmaAlpha), number(k), percent(1 - weight)],
