@@ -17,7 +17,7 @@ import sys
 import textwrap
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -28,7 +28,6 @@ import pandas as pd
 from hbutils import _oneway
 from hbutils.data import DATA_FOLDER, InputError
 from hbutils.exact import exact_posterior
-from hbutils.priors import Priors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from hbutils.data import GroupedData
     from hbutils.exact import ExactPosterior
+    from hbutils.priors import Priors
 
     Array = NDArray[np.float64]
 
@@ -315,7 +315,7 @@ def _on_cluster(
     from distributed import Client, LocalCluster, as_completed  # noqa: PLC0415 - it takes half a second
 
     # One thread a worker: NumPy's work on small arrays does not gain from more
-    own = LocalCluster(threads_per_worker=1, dashboard_address=None) if scheduler is None else None
+    own = LocalCluster(threads_per_worker=1, dashboard_address=":0") if scheduler is None else None
     try:
         client = Client(own or scheduler, timeout="20s")
     except OSError as error:
@@ -435,7 +435,7 @@ def _choices(weights: Array) -> NDArray[np.int64]:
     return np.select([pooled, unpooled], [0, 1], 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Advice:
     """Which model is enough for a data set, and why: from :func:`advise`. ``print`` it.
 
@@ -443,22 +443,38 @@ class Advice:
     ----------
     model : {"pooled", "unpooled", "partial"}
         The simplest model that is enough.
-    reasons : tuple of str
-        One sentence or two each.
     regrets : DataFrame
         One row a group: ``n``, the posterior mean ``weight`` of its own data, and what it costs to pool it
         completely (``pooled``) or not at all (``unpooled``), as in :func:`regret`.
+    posterior : ExactPosterior
+        Of the partially pooled model, from which they were computed.
     """
 
     model: str
-    reasons: tuple[str, ...]
     regrets: pd.DataFrame
+    posterior: ExactPosterior
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in a sentence or two each."""
+        data = self.posterior.data
+        reasons = [
+            _about_weights(data, self.regrets),
+            _about_choice(self.model, self.regrets),
+            _about_few_groups(data, self.posterior.priors, self.model),
+            _about_odd_groups(self.posterior),
+            _about_small_groups(data),
+            _about_new_groups(self.model),
+        ]
+        return tuple(filter(None, reasons))
 
     def __str__(self) -> str:
         lines = [
             textwrap.fill(reason, 76, initial_indent="- ", subsequent_indent="  ") for reason in self.reasons
         ]
         return "\n".join([_VERDICTS[self.model], *lines])
+
+    __repr__ = __str__
 
 
 _VERDICTS = {
@@ -489,21 +505,11 @@ def advise(data: GroupedData, priors: Priors | None = None) -> Advice:
     InputError
         If there is only one group or no noise in the outcome.
     """
-    priors = priors or Priors.weakly_informative(data)
     posterior = exact_posterior(data, priors)
     weights = posterior.weights()
     regrets = pd.DataFrame({"n": data.counts, "weight": weights})
     regrets[["pooled", "unpooled"]] = regret(weights).to_numpy()
-    model = MODELS[int(_choices(weights.to_numpy()[None])[0])]
-    reasons = [
-        _about_weights(data, regrets),
-        _about_choice(model, regrets),
-        _about_few_groups(data, priors, model),
-        _about_odd_groups(posterior),
-        _about_small_groups(data),
-        _about_new_groups(model),
-    ]
-    return Advice(model, tuple(filter(None, reasons)), regrets)
+    return Advice(MODELS[int(_choices(weights.to_numpy()[None])[0])], regrets, posterior)
 
 
 def _between(low: float, high: float, form: str) -> str:
@@ -530,12 +536,12 @@ def _about_choice(model: str, regrets: pd.DataFrame) -> str:
         )
     if model == "unpooled":
         return (
-            f"The groups differ much more than their own estimates are uncertain. Fitting each on its own "
+            "The groups differ much more than their own estimates are uncertain. Fitting each on its own "
             f"costs at most {worst['unpooled']:.2f} {unit}; partial pooling would leave them alone as well."
         )
     return (
-        f"Neither extreme will do: pooling completely costs a group up to {worst['pooled']:.2f} {unit}, and "
-        f"fitting each on its own up to {worst['unpooled']:.2f}."
+        f"Pooling completely costs a group up to {worst['pooled']:.2f} {unit}, and fitting each on its own up "
+        f"to {worst['unpooled']:.2f}. Up to {ENOUGH:g} would be called enough."
     )
 
 
