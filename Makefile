@@ -48,9 +48,10 @@ study: $(ENV) ## run the simulation study of chapter 17 again, on all cores: som
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-bench: book ## measure the pages against those of a stock Jupyter Book, and the dials
+bench: book ## measure the pages against those of a stock Jupyter Book, the dials, the study
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/dials.py
+	$(BIN)/python benchmarks/study.py
 
 lint: $(ENV) ## check style and types
 	$(BIN)/ruff check .
