@@ -91,8 +91,8 @@ def main() -> None:
     system, version = f"{platform.system()} {platform.machine()}", platform.python_version()
     report = f"""# The simulation study
 
-Written by `python benchmarks/study.py` on {today:%Y-%m-%d}: {system}, {os.cpu_count()} cores, Python {version}.
-{CELLS} cells drawn at random from the study's {len(study.design()):,};
+Written by `python benchmarks/study.py` on {today:%Y-%m-%d}: {system}, {os.cpu_count()} cores, Python
+{version}. {CELLS} cells drawn at random from the study's {len(study.design()):,};
 {study.DATASETS} data sets each, or {ONE_BY_ONE} where they are fitted one by one.
 
 | route | data sets a second | times the first |

@@ -540,8 +540,8 @@ def _about_choice(model: str, regrets: pd.DataFrame) -> str:
             f"costs at most {worst['unpooled']:.2f} {unit}; partial pooling would leave them alone as well."
         )
     return (
-        f"Pooling completely costs a group up to {worst['pooled']:.2f} {unit}, and fitting each on its own up "
-        f"to {worst['unpooled']:.2f}. Up to {ENOUGH:g} would be called enough."
+        f"Pooling completely costs a group up to {worst['pooled']:.2f} {unit}, and fitting each on its own "
+        f"up to {worst['unpooled']:.2f}. Up to {ENOUGH:g} would be called enough."
     )
 
 

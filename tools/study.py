@@ -1,7 +1,8 @@
 """Run the simulation study behind the decision table of chapter 17.
 
-    python tools/study.py                                   on all cores of this machine; writes data/study.csv
-    python tools/study.py --scheduler tcp://10.0.0.5:8786   on the workers of a running Dask scheduler
+    python tools/study.py        on all cores of this machine; writes data/study.csv
+    python tools/study.py --scheduler tcp://10.0.0.5:8786
+                                 on the workers of a running Dask scheduler
 
 A run that is stopped, or killed, goes on where it was when it is started again.
 """
@@ -17,6 +18,7 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

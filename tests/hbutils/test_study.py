@@ -361,10 +361,10 @@ def test_regret_at_the_ends_is_none_or_all() -> None:
 
 def advised(kind: str, study_number: int, *, lines: bool) -> str:
     """What is advised for a simulated study: no differences, large ones, or those that need both."""
-    tau = {"pooled": 0.0, "unpooled": 5.0, "partial": 0.35}[kind]
+    tau = {"pooled": 0.0, "unpooled": 5.0, "partial": 0.42}[kind]
     options = {"x": np.linspace(-1, 1, 10), "sigma_beta": 2 * tau, "mu_beta": 3.0} if lines else {}
     simulated = hb.simulate(
-        study_number, n_groups=60, n_observations=10, mu_alpha=50, sigma_alpha=tau, sigma=1, **options
+        study_number, n_groups=100, n_observations=10, mu_alpha=50, sigma_alpha=tau, sigma=1, **options
     )
     return hb.advise(simulated.data).model
 
