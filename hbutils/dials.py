@@ -539,19 +539,23 @@ def shrinkage_dial(
 SIZES = {True: "equal", False: "unequal"}  # of groups, in words
 
 
-def _digits(values: pd.Series, places: int) -> str:
-    """Values in thousandths, rounded to so many digits or places, all of one width."""
-    rounded = [round(float(f"{1000 * value:.{places}g}")) for value in values.fillna(0)]
-    width = len(str(max(rounded)))
-    return "".join(f"{value:0{width}d}" for value in rounded)
+def _digits(values: pd.Series, places: int) -> list[int | str]:
+    """The least of some values, rounded to so many digits or to integers, and by how much each exceeds it.
+
+    The excesses, as many digits each, follow one another; where there is no value stands the least.
+    """
+    rounded = [round(float(f"{value:.{places}g}")) for value in values.fillna(values.min())]
+    low = min(rounded)
+    width = len(str(max(rounded) - low))
+    return [low, "".join(f"{value - low:0{width}d}" for value in rounded)]
 
 
 def explorer_dial(study: pd.DataFrame, *, groups: int = 10, observations: int = 5, icc: float = 0.1) -> Dial:
     """The decision explorer: choose a cell of the simulation study, and see the three models' errors there.
 
     Errors are root mean squared errors of the groups' means, with two Monte Carlo standard errors. They are
-    rounded to a thousandth of the errors for known SDs and equal groups, which the lines show. The
-    population is normal.
+    rounded to a thousandth of the errors for known SDs and equal groups, which the lines show; coverage, to a
+    percent. The population is normal.
 
     Parameters
     ----------
@@ -593,10 +597,10 @@ def explorer_dial(study: pd.DataFrame, *, groups: int = 10, observations: int = 
         # A difference of roots is that of squares over the roots' sum; its error, if it is small, likewise
         both = rmse + np.sqrt(rows["mse"] - rows["mse_lost"])
         found[name] = [
-            _digits(rmse / paper, 4),
-            _digits(rows["mse_se"] / rmse / paper, 2),
-            _digits(rows["coverage"], 3),
-            _digits(2 * rows["mse_lost_se"] / both / paper, 2),
+            _digits(1000 * rmse / paper, 4),
+            _digits(1000 * rows["mse_se"] / rmse / paper, 2),
+            _digits(100 * rows["coverage"], 3),
+            _digits(2000 * rows["mse_lost_se"] / both / paper, 2),
         ][: 3 if name == "partial" else 4]
     return Dial(
         "explorer_dial",

@@ -12,17 +12,18 @@ hbDials.define("explorer_dial", ({ model, draw }) => {
   const grid = Array.from({ length: 101 }, (_, i) => Math.min(i / 100, 0.999));
   const lines = groups.map((J) => MODELS.map((_, k) => [grid.map((w) => [w, onPaper(J, w)[k]])]));
 
-  // What the study found at a cell, in thousandths (errors: of those on paper): digits of one width, cell after cell.
+  // What the study found at a cell: integers of one width, above the least. Coverage in percent, errors in thousandths
+  // of those on paper.
   const count = sizes.length * groups.length * observations.length * icc.length;
-  const read = (digits, at) => {
+  const read = ([low, digits], at) => {
     const width = digits.length / count;
-    return digits.slice(at * width, (at + 1) * width) / 1000;
+    return low + +digits.slice(at * width, (at + 1) * width);
   };
   const cell = (size, J, n, r) => {
     const at = (((n && size) * groups.length + J) * observations.length + n) * icc.length + r; // pairs are equal
-    const paper = onPaper(groups[J], weight(observations[n], icc[r]));
+    const paper = onPaper(groups[J], weight(observations[n], icc[r])).map((v) => v / 1000);
     const all = MODELS.map((name, k) => {
-      const [error, error2se, coverage, more2se = 0] = found[name].map((digits) => read(digits, at));
+      const [error, error2se, coverage, more2se = 0] = found[name].map((column) => read(column, at));
       return { model: name, error: error * paper[k], error2se: error2se * paper[k], more2se: more2se * paper[k], coverage };
     });
     return all.map((one) => ({ ...one, more: one.error - all[2].error }));
@@ -48,18 +49,18 @@ hbDials.define("explorer_dial", ({ model, draw }) => {
       const at = icc.map((v) => weight(observations[n], v));
       const unit = 1 / Math.sqrt(observations[n]); // of an own mean's standard error, in noise SDs
       const noise = (v) => number(v * unit, unit);
-      const x = (i, k) => at[i] + 0.007 * (k - 1); // marks at one weight stay apart
-      const bars = MODELS.map((_, k) => cells.map((c, i) =>
-        [-1, 1].map((side) => [x(i, k), c[k].error + side * c[k].error2se])));
+      const each = (mark) => MODELS.map((colour, k) => ({ colour, ...mark(k) }));
+      const points = MODELS.map((_, k) => cells.map((c, i) => [at[i] + 0.007 * (k - 1), c[k].error])); // stay apart
+      const bars = points.map((all, k) => all.map(([x, y], i) => [-1, 1].map((side) => [x, y + side * cells[i][k].error2se])));
       const against = ({ more, more2se }) => (Math.abs(more) > more2se
         ? `${noise(Math.abs(more))} ± ${noise(more2se)} ${more > 0 ? "more" : "less"}` : "no clear difference");
       return {
         marks: [
           { type: "lines", colour: "data", data: [[[at[r], 0], [at[r], 2]]], size: 1 },
-          ...MODELS.map((colour, k) => ({ type: "lines", colour, data: lines[J][k], dashed: true, size: 1.6 })),
-          ...MODELS.map((colour, k) => ({ type: "lines", colour, data: bars[k], size: 1.6 })),
-          ...MODELS.map((colour, k) => ({ type: "points", colour, data: cells.map((c, i) => [x(i, k), c[k].error]), size: 5 })),
-          ...MODELS.map((colour, k) => ({ type: "points", colour, data: [[x(r, k), chosen[k].error]], size: 11 })),
+          ...each((k) => ({ type: "lines", data: lines[J][k], dashed: true, size: 1.6 })),
+          ...each((k) => ({ type: "lines", data: bars[k], size: 1.6 })),
+          ...each((k) => ({ type: "points", data: points[k], size: 5 })),
+          ...each((k) => ({ type: "points", data: [points[k][r]], size: 11 })),
         ],
         said: { J: tick(groups[J]), n: tick(observations[n]), r: tick(icc[r]) },
         readout: `Weight ${number(at[r], 1)}. Error of partial pooling: ${noise(chosen[2].error)} ± ${noise(chosen[2].error2se)} noise SDs. ` +
@@ -67,7 +68,7 @@ hbDials.define("explorer_dial", ({ model, draw }) => {
         table: [{
           head: ["noise SDs", "error", "±", "more", "±", "covered"],
           rows: chosen.map((c, k) => [c.model, noise(c.error), noise(c.error2se), ...(k < 2 ? [c.more, c.more2se].map(noise) : ["", ""]),
-            `${(100 * c.coverage).toFixed(1)} %`]),
+            `${c.coverage} %`]),
         }, {
           head: ["own SEs at ICC", "weight", ...MODELS],
           rows: cells.map((c, i) => [tick(icc[i]), number(at[i], 1), ...c.map(({ error }) => number(error, 1))]),
@@ -75,7 +76,7 @@ hbDials.define("explorer_dial", ({ model, draw }) => {
         chosen,
         cells,
         weights: at,
-        lines: lines[J].map((line) => line[0].map(([, y]) => y)),
+        lines: lines[J],
       };
     },
   });

@@ -663,15 +663,15 @@ def check_explorer(figure: Figure, data: hb.GroupedData, mean: dict[str, float])
             rows = simulated().loc[(balanced, groups, n)].xs(name, level="model")
             error, partial = np.sqrt(rows["mse"]), np.sqrt(rows["mse"] - rows["mse_lost"])
             columns = {
-                "error": (error * np.sqrt(n) / paper, 4),
-                "error2se": (rows["mse_se"] / error * np.sqrt(n) / paper, 2),
-                "more2se": (2 * rows["mse_lost_se"] / (error + partial) * np.sqrt(n) / paper, 2),
-                "coverage": (rows["coverage"], 3),
+                "error": (error * np.sqrt(n) / paper * 1000, 4),
+                "error2se": (rows["mse_se"] / error * np.sqrt(n) / paper * 1000, 2),
+                "more2se": (2000 * rows["mse_lost_se"] / (error + partial) * np.sqrt(n) / paper, 2),
+                "coverage": (100 * rows["coverage"], 3),
             }
             ours = {key: np.array([cells[k][key] for cells in scene["cells"]]) for key in columns}
             for key, (values, digits) in columns.items():
-                rounded = np.array([round(float(f"{1000 * v:.{digits}g}")) for v in values]) / 1000
-                expected = rounded if key == "coverage" else rounded * paper
+                rounded = np.array([round(float(f"{v:.{digits}g}")) for v in values])
+                expected = rounded if key == "coverage" else rounded * paper / 1000
                 np.testing.assert_allclose(ours[key], expected, rtol=1e-6, err_msg=f"{key} at {place}")
             np.testing.assert_allclose(ours["error"], error * np.sqrt(n), rtol=0.002)  # to three digits
             points = np.column_stack([weights + 0.007 * (k - 1), ours["error"]])
@@ -681,7 +681,7 @@ def check_explorer(figure: Figure, data: hb.GroupedData, mean: dict[str, float])
             np.testing.assert_allclose(np.ptp(bars[..., 1], axis=1), 2 * ours["error2se"], atol=0.01)
             np.testing.assert_allclose(drawn[10 + k], points[[place[2]]], atol=0.005)
             line = on_paper(groups, grid)[k]
-            np.testing.assert_allclose(scene["lines"][k], line, rtol=1e-6)
+            np.testing.assert_allclose(scene["lines"][k][0], np.column_stack([grid, line]), rtol=1e-6)
             seen = line < 3
             np.testing.assert_allclose(
                 np.array(drawn[1 + k])[seen], np.column_stack([grid, line])[seen], atol=0.005
@@ -721,7 +721,7 @@ def check_explorer_table(figure: Figure, data: hb.GroupedData) -> None:
         keys = ["error", "error2se", "more", "more2se"][: 2 if one["model"] == "partial" else 4]
         found = [float(cell) for cell in row[1:5] if cell]
         np.testing.assert_allclose(found, [one[key] / np.sqrt(n) for key in keys], atol=0.00051)
-        assert row[5] == f"{100 * one['coverage']:.1f} %"
+        assert row[5] == f"{one['coverage']} %"
     assert [row[0] for row in rows[3:]] == [f"{r:g}" for r in figure.model["icc"]]
     for row, weight, cells in zip(rows[3:], scene["weights"], scene["cells"], strict=True):
         expected = [weight, *(one["error"] for one in cells)]

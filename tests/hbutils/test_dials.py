@@ -415,11 +415,12 @@ def test_explorer_dial_carries_the_study_in_thousandths(few_cells):
     rows = rows.sort_values(
         ["balanced", "groups", "observations", "icc"], ascending=[False, True, True, True]
     )
-    error, _, coverage = (
-        [int(digits[i : i + len(digits) // 16]) for i in range(0, len(digits), len(digits) // 16)]
-        for digits in model["found"]["partial"]
-    )
-    np.testing.assert_allclose(coverage, 1000 * rows["coverage"], atol=0.5)
+    found = []
+    for low, digits in model["found"]["partial"]:
+        width = len(digits) // 16
+        found.append([low + int(digits[i : i + width]) for i in range(0, len(digits), width)])
+    error, _, coverage = found
+    np.testing.assert_allclose(coverage, 100 * rows["coverage"], atol=0.5)
     w = hb.shrinkage_weight(rows["observations"], 1, np.sqrt(rows["icc"] / (1 - rows["icc"])))
     paper = np.sqrt((1 / rows["groups"] + (1 - 1 / rows["groups"]) * w) / rows["observations"])
     np.testing.assert_allclose(error, 1000 * np.sqrt(rows["mse"]) / paper, atol=0.5)
