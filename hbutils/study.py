@@ -53,6 +53,7 @@ UNEVEN = {True: (1.0,), False: (0.4, 0.6, 0.8, 1.2, 2.0)}  # group sizes, in mul
 EXAMINED = 10  # groups of a data set whose intervals and predictions are looked at: they are alike
 NEWCOMERS = 5  # new groups that each data set's fit must predict
 ENOUGH = 0.1  # the dearest mistake that is still called enough, in standard errors of a group's own mean
+PATIENCE = 20  # seconds that a scheduler may take to answer
 FEW = 6  # fewer groups than this, and the prior on their SD is part of the answer
 ODD = 2.5  # SDs between groups that a shrunken estimate may lie from the mean before it is called unusual
 
@@ -317,7 +318,7 @@ def _on_cluster(
     # One thread a worker: NumPy's work on small arrays does not gain from more
     own = LocalCluster(threads_per_worker=1, dashboard_address=":0") if scheduler is None else None
     try:
-        client = Client(own or scheduler, timeout="20s")
+        client = Client(own or scheduler, timeout=PATIENCE)
     except OSError as error:
         raise InputError(f"no Dask scheduler answers at {scheduler}: {error}") from None
     try:
