@@ -533,7 +533,8 @@ def _about_choice(model: str, regrets: pd.DataFrame) -> str:
     if model == "pooled":
         return (
             f"The groups hardly differ. Pooling them completely costs at most {worst['pooled']:.2f} {unit}; "
-            "partial pooling would do the same by itself."
+            "partial pooling would do the same by itself. This is about estimates. The pooled model's "
+            "intervals take it that groups do not differ at all: if you need intervals, pool partially."
         )
     if model == "unpooled":
         return (
