@@ -2,8 +2,8 @@
 
 The models are those of :mod:`hbutils.exact` without a predictor, under ``Priors.weakly_informative``,
 and so is the route: given the SDs everything is normal, and the SDs are integrated over by the trapezoidal
-rule. What differs is that all data sets of a design are solved in the same array operations, which is some
-hundred times faster than one after the other. Tests hold the two to each other.
+rule. What differs is that all data sets of a design are solved in the same array operations: see
+``benchmarks/study.md`` for how much quicker that is. Tests hold the two to each other.
 
 Arrays have the axes data set (D), group (J or G), node (K). A node is a value of the SDs.
 """
