@@ -39,7 +39,8 @@ if find_uv; then
         "$uv" venv --quiet --clear --python "$version" .venv 2>/dev/null || { say "$needed"; exit 1; }
     fi
     say "installing what requirements.txt pins"
-    "$uv" pip sync --quiet --python .venv/bin/python requirements.txt
+    # Compiled now, by all cores: where nothing may be written later, every import would compile again.
+    "$uv" pip sync --quiet --compile-bytecode --python .venv/bin/python requirements.txt
     "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 elif suits "$python"; then
     say "uv could not be installed: using venv and pip, which take longer"
