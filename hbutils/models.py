@@ -71,6 +71,9 @@ def _new_model(data: GroupedData) -> pm.Model:
     clash = TAKEN & {data.y_name, data.x_name, data.group_name}
     if clash:
         raise InputError(f"column '{min(clash)}' has the name of something in the model: rename the column")
+    for name in (data.y_name, data.x_name):
+        if "/" in name:
+            raise InputError(f"column '{name}' has a '/' in its name, which PyMC refuses: rename the column")
     return pm.Model(coords={data.group_name: list(data.labels), "observation": range(data.n_observations)})
 
 

@@ -101,9 +101,9 @@ def test_many_groups(run: Run) -> None:
     assert len(names["shown"]) == 24
 
 
-def test_groups_of_one_and_names_with_blanks_and_brackets(run: Run) -> None:
-    table = made(4, [1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 9], slope=True, y="Höhe [cm]", x="Wasser (ml)")
-    names, said = run(table, OUTCOME="Höhe [cm]", PREDICTOR="Wasser (ml)", GROUP="group")
+def test_groups_of_one_and_names_that_pymc_would_not_take(run: Run) -> None:
+    table = made(4, [1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 9], slope=True, y="Höhe [cm/d]", x="beta")
+    names, said = run(table, OUTCOME="Höhe [cm/d]", PREDICTOR="beta", GROUP="group")
     assert agreed(said)
     assert "The unpooled model is left out. 'group' g1, g2, g3, g4, g5: fewer than 3 observations" in said
     assert "Groups left out of the first comparison: 7" in said
@@ -112,9 +112,14 @@ def test_groups_of_one_and_names_with_blanks_and_brackets(run: Run) -> None:
     assert "cannot be fitted" in said.replace("\n  ", " ")
 
 
-def test_two_groups(run: Run) -> None:
-    names, said = run(made(3, [6, 9], slope=False), OUTCOME="y", PREDICTOR=None, GROUP="group")
+def test_two_groups_and_a_gap_that_is_dropped_on_request(run: Run) -> None:
+    table = made(3, [6, 9], slope=False)
+    table.loc[table.index.max() + 1] = {"group": "g1", "y": np.nan}
+    with pytest.raises(hb.InputError, match="missing"):
+        run(table, OUTCOME="y", PREDICTOR=None, GROUP="group")
+    names, said = run(table, OUTCOME="y", PREDICTOR=None, GROUP="group", DROP_GAPS=True)
     assert agreed(said)
+    assert names["data"].n_observations == 15
     assert "No comparison for a new group." in said
     assert set(names["compared"]) == {"new observation"}
     assert "Only 2 groups" in said

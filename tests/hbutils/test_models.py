@@ -182,6 +182,12 @@ def test_a_column_with_the_name_of_a_parameter_is_refused():
             hb.partial_pooling(clash, PRIORS)
 
 
+@pytest.mark.parametrize("column", ["y_name", "x_name"])
+def test_a_name_that_pymc_refuses_is_named_before_pymc_sees_it(column):
+    with pytest.raises(hb.InputError, match="column 'kg/ha' has a '/'"):
+        hb.pooled(replace(hb.load_sleepstudy(), **{column: "kg/ha"}), PRIORS)
+
+
 @pytest.mark.parametrize("prior", [hb.GammaPrecision(0.5, 2.0), hb.GammaPrecision(3.0, 10.0)])
 def test_precision_prior_is_a_gamma_on_tau(prior):
     model = hb.pooled(NO_DAY, replace(PRIORS, sigma=prior))
