@@ -1,5 +1,5 @@
 # The public names: lazy_loader reads this file at run time, type checkers before it.
-from . import dials as dials, plots as plots, study as study
+from . import checks as checks, dials as dials, plots as plots, study as study
 from .data import (
     GroupedData as GroupedData,
     HbutilsError as HbutilsError,
@@ -45,7 +45,7 @@ from .shrinkage import (
     shrinkage_table as shrinkage_table,
     shrinkage_weight as shrinkage_weight,
 )
-from .simulate import Simulated as Simulated, simulate as simulate
+from .simulate import Simulated as Simulated, seed_from as seed_from, simulate as simulate
 from .study import Advice as Advice, advise as advise
 from .style import (
     DARK_DATA as DARK_DATA,

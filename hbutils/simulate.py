@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Simulated", "simulate"]
+__all__ = ["Simulated", "seed_from", "simulate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,3 +124,29 @@ def simulate(
     if x is not None:
         population |= {"mu_beta": mu_beta, "sigma_beta": sigma_beta, "rho": rho}
     return Simulated(data, alpha, beta if x is not None else None, population)
+
+
+def seed_from(identifier: str, purpose: str = "") -> int:
+    """A seed from a name, so that each student has data of their own, and always the same.
+
+    Parameters
+    ----------
+    identifier : str
+        Who it is for. Upper and lower case, and white space around it, make no difference.
+    purpose : str
+        What it is for: another purpose gives another seed.
+
+    Returns
+    -------
+    int
+        Between 0 and 2**63.
+
+    Raises
+    ------
+    InputError
+        If there is no identifier.
+    """
+    if not isinstance(identifier, str) or not identifier.strip():
+        raise InputError('an identifier is missing: type yours between the quotes, as in STUDENT = "ada"')
+    name = f"{purpose}\n{identifier.strip().casefold()}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1

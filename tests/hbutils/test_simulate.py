@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from hbutils.data import InputError
-from hbutils.simulate import simulate
+from hbutils.simulate import seed_from, simulate
 
 TRUTH = {
     "mu_alpha": 250.0,
@@ -116,3 +116,19 @@ REFUSED = {
 def test_impossible_studies_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         small(**changes)
+
+
+def test_an_identifier_gives_always_the_same_seed_and_another_one_another():
+    # The digits are SHA-256's, computed with sha256sum: students' data must not change with a release.
+    assert seed_from("ada", "shrinkage") == int("57bc31ddcbcff2d5", 16) >> 1
+    assert seed_from(" Ada ", "shrinkage") == seed_from("ada", "shrinkage")
+    seeds = {
+        seed_from(f"student{i}", purpose) for i in range(500) for purpose in ("", "shrinkage", "covariance")
+    }
+    assert len(seeds) == 1500
+
+
+@pytest.mark.parametrize("identifier", ["", "  ", None, 3, ["ada"]])
+def test_no_identifier_is_refused_with_what_to_do(identifier):
+    with pytest.raises(InputError, match="STUDENT ="):
+        seed_from(identifier)
