@@ -1,6 +1,7 @@
 # The commands of the book. Each makes .venv first if it is missing or older than requirements.txt.
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks calibration study serve bench lint lock clean
+.PHONY: help book test lab notebooks calibration study serve bench lint lock clean \
+    coursework release grade feedback grades
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -10,6 +11,7 @@ export OMP_NUM_THREADS ?= 1
 
 BIN := .venv/bin
 ENV := .venv/.complete
+COURSE := .venv/.coursework
 PAGE := _build/html/index.html
 SOURCES := _config.yml _toc.yml $(filter-out %__pycache__, \
     $(wildcard chapters/* hbutils/* hbutils/js/* site/* site/*/*))
@@ -28,7 +30,7 @@ book: $(ENV) ## build the pages into _build/html
 $(PAGE): $(ENV) $(SOURCES)
 	@$(MAKE) --no-print-directory book
 
-test: lint $(PAGE) ## everything CI checks: lint, types, pages, tests, notebooks
+test: lint $(PAGE) $(COURSE) ## everything CI checks: lint, types, pages, tests, notebooks
 	$(BIN)/python -m pytest --numprocesses auto --dist loadscope \
 	    --nbval-lax --nbval-current-env --nbval-cell-timeout 300 tests chapters
 
@@ -45,6 +47,21 @@ calibration: $(ENV) ## run the calibration study of chapter 11 again: thousands 
 study: $(ENV) ## run the simulation study of chapter 17 again, on all cores: some ten minutes
 	$(BIN)/python tools/study.py
 
+coursework: $(COURSE) ## rehearse a class: what solutions, blanks, typical mistakes and troubles get; NAME=... for one assignment
+	$(BIN)/python -m coursework.rehearsal $(NAME)
+
+release: $(COURSE) ## make the blank notebooks that students are given
+	$(BIN)/python -m coursework release
+
+grade: $(COURSE) ## collect and mark students' work; INBOX=folder or ZIP file
+	$(BIN)/python -m coursework grade $(INBOX)
+
+feedback: $(COURSE) ## a page for each student and assignment
+	$(BIN)/python -m coursework feedback
+
+grades: $(COURSE) ## sheets of marks, and the written answers to be read
+	$(BIN)/python -m coursework grades
+
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
@@ -58,13 +75,21 @@ lint: $(ENV) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: $(ENV) ## compile requirements.txt from pyproject.toml; UPGRADE=1 takes newer versions
-	$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.12 --all-extras \
-	    --no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.txt pyproject.toml
+PINS := $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.12 \
+    --no-emit-index-url --custom-compile-command 'make lock'
+
+lock: $(ENV) ## compile the requirements from pyproject.toml; UPGRADE=1 takes newer versions
+	$(PINS) --all-extras --output-file requirements.txt pyproject.toml
+	$(PINS) --group coursework --constraint requirements.txt --output-file coursework/requirements.txt
 
 clean: ## remove what the commands made, .venv excepted
 	rm -rf _build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
-	find benchmarks chapters hbutils site tests tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find benchmarks chapters coursework hbutils site tests tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+# Students need none of this: it is put on top when an instructor's command is first used.
+$(COURSE): $(ENV) coursework/requirements.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement coursework/requirements.txt
+	@touch $@
 
 $(ENV): requirements.txt
 	@tools/make_env.sh
