@@ -121,8 +121,8 @@ class Course:
             SaveAutoGrades,
             CheckCellMetadata,
         ]
-        c.MarkOutside.timeout = _seconds("HB_CELL_SECONDS", 90)
-        c.MarkOutside.all_in_all = _seconds("HB_NOTEBOOK_SECONDS", 600)
+        c.MarkOutside.timeout = _seconds("HB_CELL_SECONDS", 180)
+        c.MarkOutside.all_in_all = _seconds("HB_NOTEBOOK_SECONDS", 900)
         c.LimitOutput.max_lines = 200
         c.LimitOutput.max_traceback = 20
         return c

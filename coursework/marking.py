@@ -66,16 +66,21 @@ def names_needed(hidden: str, known: set[str]) -> list[str]:
 
 
 def run_hidden(hidden: str, namespace: dict[str, Any]) -> list[NotebookNode]:
-    """Run a hidden test; return what the cell's outputs gain: an error, a partial mark, or nothing."""
+    """Run a hidden test; return what the cell's outputs gain: an error, a partial mark, words, or nothing.
+
+    What it prints is for the student: what is wrong, where a partial mark alone would not say.
+    """
+    told = io.StringIO()
     body = ast.parse(hidden).body
     last = ast.Expression(body.pop().value) if body and isinstance(body[-1], ast.Expr) else None
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(told):
             exec(compile(ast.Module(body, []), "<hidden test>", "exec"), namespace)  # noqa: S102
             mark = None if last is None else eval(compile(last, "<hidden test>", "eval"), namespace)  # noqa: S307
     except Exception as error:  # noqa: BLE001  # whatever an answer makes of a test is a lost mark, not the end
         return [failure(error)]
-    return [] if mark is None else [new_output("execute_result", {"text/plain": str(float(mark))})]
+    said = [new_output("stream", name="stdout", text=told.getvalue())] if told.getvalue() else []
+    return said if mark is None else [*said, new_output("execute_result", {"text/plain": str(float(mark))})]
 
 
 def failure(error: Exception) -> NotebookNode:
@@ -90,8 +95,8 @@ def failure(error: Exception) -> NotebookNode:
 class MarkOutside(Execute):
     """The preprocessor that nbgrader's autograder runs in the place of its own."""
 
-    timeout = Integer(90, help="Seconds a cell may take.", allow_none=True).tag(config=True)
-    all_in_all = Integer(600, help="Seconds a notebook may take.").tag(config=True)
+    timeout = Integer(180, help="Seconds a cell may take.", allow_none=True).tag(config=True)
+    all_in_all = Integer(900, help="Seconds a notebook may take.").tag(config=True)
     most_output = Integer(1_000_000, help="Characters a cell may print, pictures included.").tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
@@ -270,7 +275,7 @@ def marks(notebook: NotebookNode) -> dict[str, Mark]:
     for cell in notebook.cells:
         if utils.is_grade(cell) and not utils.is_solution(cell):
             score, most = utils.determine_grade(cell)
-            said = "\n".join(o.evalue for o in cell.outputs if o.output_type == "error")
+            said = "\n".join(o.get("evalue", o.get("text", "")) for o in cell.outputs)
             found[cell.metadata.nbgrader["grade_id"]] = Mark(score, most, said)
     return found
 
