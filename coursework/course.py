@@ -7,11 +7,13 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
@@ -37,6 +39,11 @@ from traitlets.config import Config
 
 from coursework import marking
 from tools.notebooks import read, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbformat import NotebookNode
 
 HERE = Path(__file__).resolve().parent
 # nbgrader calls alembic by name when it makes a gradebook, whether or not the environment is active.
@@ -70,15 +77,13 @@ class Course:
         return cls(root, source, root / "release" if private else HERE / "release")
 
     def prepare(self) -> None:
-        """Make the folder, and let nbgrader find sources and releases in it."""
+        """Make the folder, and let nbgrader find the sources in it."""
         self.root.mkdir(parents=True, exist_ok=True)
-        for name, target in (("source", self.source), ("release", self.release)):
-            target.mkdir(parents=True, exist_ok=True)
-            link = self.root / name
-            if link.is_symlink() and link.resolve() != target:
-                link.unlink()
-            if link != target and not link.exists():
-                link.symlink_to(target, target_is_directory=True)
+        link = self.root / "source"
+        if link.is_symlink() and link.resolve() != self.source:
+            link.unlink()
+        if link != self.source and not link.exists():
+            link.symlink_to(self.source, target_is_directory=True)
 
     def assignments(self) -> list[str]:
         """Names of the assignments that have a source."""
@@ -94,6 +99,7 @@ class Course:
         c = Config()
         c.CourseDirectory.root = str(self.root)
         c.CourseDirectory.course_id = "hierarchical-bayes"
+        c.CourseDirectory.release_directory = "made"  # not where students' copies are: see `release`
         c.ClearSolutions.code_stub = {"python": "# Your code here."}
         c.ClearSolutions.text_stub = "*Your answer here.*"
         c.GenerateAssignment.preprocessors = [
@@ -151,7 +157,7 @@ def converter(kind: type, course: Course, assignment: str, student: str | None =
 
 
 @contextlib.contextmanager
-def quiet() -> object:
+def quiet() -> Iterator[list[str]]:
     """Keep nbgrader's log for an error message; give back its lines."""
     lines: list[str] = []
 
@@ -177,36 +183,42 @@ def release(course: Course, *, say: bool = True) -> None:
     course.prepare()
     for assignment in course.assignments():
         start = time.perf_counter()
-        path = course.release / assignment / f"{assignment}.ipynb"
-        before = path.read_text(encoding="utf-8") if path.exists() else None
         with quiet() as lines:
             try:
                 converter(GenerateAssignment, course, assignment).start()
             except (NbGraderException, RuntimeError, KeyError, ValueError) as error:
-                if before is not None:  # a release that was fine is not lost to a source that is not
-                    path.parent.mkdir(exist_ok=True)
-                    path.write_text(before, encoding="utf-8", newline="\n")
-                raise CourseError(
-                    f"{assignment}: no release could be made: {error}\n" + "\n".join(lines)
-                ) from None
-        notebook = read(path)
-        notebook.metadata.pop("celltoolbar", None)
-        write(notebook, path)
+                said = "\n".join([f"{assignment}: no release could be made: {error}", *lines])
+                raise CourseError(said) from None
+        # Only what came out whole takes the place of what was there.
+        for made in sorted((course.root / "made" / assignment).iterdir()):
+            place = course.release / assignment / made.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if made.suffix == ".ipynb":
+                notebook = read(made)
+                _bare(notebook)
+                write(notebook, place)
+            else:
+                shutil.copy(made, place)
         if say:
             print(f"  {assignment}: {time.perf_counter() - start:.1f} s", flush=True)
     if say:
         print(f"released in {course.release}")
 
 
-def prepared(course: Course) -> bool:
-    """Whether a source is newer than what the gradebook holds."""
+def _bare(notebook: NotebookNode) -> None:
+    """Leave nothing but the line to fill in where the identifier goes."""
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "student":
+            cell.source = cell.source.split("\n", 1)[0]
+
+
+def refresh(course: Course) -> None:
+    """Release again if a source is not the one that the gradebook knows."""
     marker = course.root / "released.json"
     now = {name: digest_of(course.source / name / f"{name}.ipynb") for name in course.assignments()}
-    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) == now:
-        return False
-    release(course, say=False)
-    marker.write_text(json.dumps(now, indent=1), encoding="utf-8")
-    return True
+    if not marker.exists() or json.loads(marker.read_text(encoding="utf-8")) != now:
+        release(course, say=False)
+        marker.write_text(json.dumps(now, indent=1), encoding="utf-8")
 
 
 def digest_of(*paths: Path) -> str:
@@ -227,7 +239,6 @@ class Note:
     digest: str = ""  # of submission and source, once marked
     seconds: float = 0.0
     identifier: str = ""  # what the student typed
-    refused: bool = False
 
     def file(self, course: Course) -> Path:
         """Where it is kept."""
@@ -253,9 +264,3 @@ def notes(course: Course) -> list[Note]:
     """All that is known of the submissions."""
     files = sorted((course.root / "notes").glob("*/*.json"))
     return [Note(**json.loads(path.read_text(encoding="utf-8"))) for path in files]
-
-
-if __name__ == "__main__":  # TEMPORARY
-    from coursework.__main__ import main
-
-    raise SystemExit(main())

@@ -10,6 +10,7 @@ import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbgrader.api import MissingEntry
@@ -17,7 +18,7 @@ from nbgrader.converters import Autograde
 
 from coursework import marking
 from coursework.collect import collect
-from coursework.course import Course, CourseError, Note, converter, digest_of, notes, prepared, quiet
+from coursework.course import Course, CourseError, Note, converter, digest_of, notes, quiet, refresh
 from coursework.sandbox import NoSandboxError, require
 
 if TYPE_CHECKING:
@@ -27,33 +28,37 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 JOBS = min(8, CORES)
 
 
+@dataclass(frozen=True)
+class Marked:
+    """What a worker says of a submission."""
+
+    seconds: float
+    identifier: str = ""  # what the student typed
+    problems: tuple[str, ...] = ()
+    failed: bool = False  # it could not be marked at all, and will be tried again
+
+
 def _init(turn: object) -> None:
     marking.TURN = turn
 
 
-def _grade_one(course: Course, student: str, assignment: str) -> tuple[float, str, list[str]]:
-    """Mark one submission, in a worker; return seconds, the identifier typed, and what went wrong."""
+def _mark_one(course: Course, student: str, assignment: str) -> Marked:
+    """Mark one submission, in a worker."""
     start = time.perf_counter()
-    problems: list[str] = []
-    identifier = ""
     with marking.TURN, quiet() as lines:
         try:
             converter(Autograde, course, assignment, student).start()
         except NoSandboxError:
             raise
         except Exception as error:  # noqa: BLE001  # one submission must not stop the others
-            problems.append(
-                f"could not be marked ({type(error).__name__}: {str(error)[:200]}); mark it by hand"
-            )
             log = course.root / "logs" / f"{student}-{assignment}.txt"
             log.parent.mkdir(exist_ok=True)
-            log.write_text("\n".join(lines) + "\n" + traceback.format_exc(), encoding="utf-8")
-    marked = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
-    if marked.exists():
-        found = json.loads(marked.read_text(encoding="utf-8"))["metadata"].get("hb", {})
-        identifier = found.get("identifier", "")
-        problems += found.get("problems", [])
-    return time.perf_counter() - start, identifier, problems
+            log.write_text("\n".join([*lines, traceback.format_exc()]), encoding="utf-8")
+            why = f"could not be marked ({type(error).__name__}; see {log}): mark it by hand, or try again"
+            return Marked(time.perf_counter() - start, problems=(why,), failed=True)
+    path = course.root / "autograded" / student / assignment / f"{assignment}.ipynb"
+    found = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("hb", {})
+    return Marked(time.perf_counter() - start, found.get("identifier", ""), tuple(found.get("problems", [])))
 
 
 def pending(course: Course) -> list[tuple[str, str, str]]:
@@ -74,49 +79,49 @@ def grade(course: Course, inbox: Path | None = None, jobs: int = JOBS) -> list[s
     """Collect, then mark all that is not marked yet, several at a time; return what was refused."""
     require()
     course.prepare()
-    prepared(course)
+    refresh(course)
     refused = collect(course, inbox) if inbox else []
     for line in refused:
         print(f"  not taken  {line}", flush=True)
     waiting = pending(course)
-    start, context = time.perf_counter(), _processes()
-    turn = context.Lock()
+    start = time.perf_counter()
     print(f"{len(waiting)} to mark, {jobs} at a time", flush=True)
     left = dict.fromkeys(waiting)
     for attempt in range(2):  # a worker that is killed breaks its pool: the rest is tried once more
-        if not left:
-            break
-        with ProcessPoolExecutor(
-            min(jobs, len(left)), mp_context=context, initializer=_init, initargs=(turn,)
-        ) as pool:
-            futures = {pool.submit(_grade_one, course, s, a): (s, a, digest) for s, a, digest in left}
-            try:
-                for future in as_completed(futures):
-                    student, assignment, digest = key = futures[future]
-                    seconds, identifier, problems = future.result()
-                    left.pop(key)
-                    note = Note.load(course, student, assignment)
-                    kept = [r for r in note.remarks if not r.startswith("! ")]
-                    note.remarks = kept + [f"! {p}" for p in problems]
-                    note.digest, note.seconds, note.identifier = digest, round(seconds, 2), identifier
-                    note.save(course)
-                    done = len(waiting) - len(left)
-                    print(
-                        f"  [{done:>3}/{len(waiting)}] {student}  {assignment}  "
-                        f"{_mark(course, student, assignment)}  "
-                        f"{seconds:.1f} s" + "".join(f"\n      {r}" for r in note.remarks),
-                        flush=True,
-                    )
-            except BrokenProcessPool:
-                if attempt:
-                    raise CourseError(
-                        "a worker was ended twice: is memory short? Try again with --jobs 1"
-                    ) from None
-                turn = context.Lock()
+        try:
+            _mark_all(course, left, len(waiting), jobs)
+        except BrokenProcessPool:
+            if attempt:
+                why = "a worker was ended twice: is memory short? Try again with --jobs 1"
+                raise CourseError(why) from None
     print(f"marked {len(waiting)} in {time.perf_counter() - start:.0f} s")
     for line in _doubles(course):
         print(f"  look at    {line}")
     return refused
+
+
+def _mark_all(course: Course, left: dict[tuple[str, str, str], None], total: int, jobs: int) -> None:
+    """Mark what is left, telling how it goes; what is marked is left no more."""
+    if not left:
+        return
+    context = _processes()
+    shared = {"mp_context": context, "initializer": _init, "initargs": (context.Lock(),)}
+    with ProcessPoolExecutor(min(jobs, len(left)), **shared) as pool:
+        futures = {pool.submit(_mark_one, course, key[0], key[1]): key for key in left}
+        for future in as_completed(futures):
+            student, assignment, digest = key = futures[future]
+            marked = future.result()
+            del left[key]
+            note = Note.load(course, student, assignment)
+            note.remarks = [r for r in note.remarks if not r.startswith("! ")]
+            note.remarks += [f"! {problem}" for problem in marked.problems]
+            note.digest = "" if marked.failed else digest
+            note.seconds, note.identifier = round(marked.seconds, 2), marked.identifier
+            note.save(course)
+            said = f"{student}  {assignment}  {_mark(course, student, assignment)}  {marked.seconds:.1f} s"
+            print(f"  [{total - len(left):>3}/{total}] {said}", flush=True)
+            for remark in note.remarks:
+                print(f"      {remark}", flush=True)
 
 
 def _processes() -> multiprocessing.context.BaseContext:

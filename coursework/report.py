@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,9 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
     title = next(
         (c.source.splitlines()[0].lstrip("# ") for c in notebook.cells if c.source.startswith("# ")), ""
     )
-    rows, parts = [], []
+    rows, parts, heading = [], [], ""
     for cell in notebook.cells:
+        heading = next((line[3:] for line in cell.source.splitlines() if line.startswith("## ")), heading)
         grade = marks.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
         if grade is None:
             continue
@@ -68,8 +70,9 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
             "part" if waiting else "full" if score >= grade.max_score else "none" if score <= 0 else "part"
         )
         said = "to be read" if waiting else f"{score:g} of {grade.max_score:g}"
-        rows.append(f'<tr><td>{escape(grade.name)}</td><td class="{state}">{said}</td></tr>')
-        parts.append(f'<h2>{escape(grade.name)}: <span class="{state}">{said}</span></h2>')
+        task = re.sub(r" \(\d+ points?\)$", "", heading) or grade.name
+        rows.append(f'<tr><td>{escape(task)}</td><td class="{state}">{said}</td></tr>')
+        parts.append(f'<h2>{escape(task)}: <span class="{state}">{said}</span></h2>')
         if cell.cell_type == "code":
             text = "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream")
             errors = [o.evalue or o.ename for o in cell.outputs if o.output_type == "error"]

@@ -44,6 +44,7 @@ def tiny() -> NotebookNode:
                 f"assert double == 14 * len(STUDENT), 'This is not twice the number.'\n{over}",
                 2,
             ),
+            new_markdown_cell("## 2. Powers (3 points)"),
             cell("solution", "powers-answer", f"{begin}\ndef power(n):\n    return secret**n\n{end}"),
             cell(
                 "test",
