@@ -79,7 +79,8 @@ def run_hidden(hidden: str, namespace: dict[str, Any]) -> list[NotebookNode]:
             mark = None if last is None else eval(compile(last, "<hidden test>", "eval"), namespace)  # noqa: S307
     except Exception as error:  # noqa: BLE001  # whatever an answer makes of a test is a lost mark, not the end
         return [failure(error)]
-    said = [new_output("stream", name="stdout", text=told.getvalue())] if told.getvalue() else []
+    words = "".join(f"✗ {line}\n" for line in told.getvalue().splitlines() if line.strip())
+    said = [new_output("stream", name="stdout", text=words)] if words else []
     return said if mark is None else [*said, new_output("execute_result", {"text/plain": str(float(mark))})]
 
 

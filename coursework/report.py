@@ -74,9 +74,8 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
         rows.append(f'<tr><td>{escape(task)}</td><td class="{state}">{said}</td></tr>')
         parts.append(f'<h2>{escape(task)}: <span class="{state}">{said}</span></h2>')
         if cell.cell_type == "code":
-            text = "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream")
-            errors = [o.evalue or o.ename for o in cell.outputs if o.output_type == "error"]
-            parts += [f"<p>{escape(e[:2000])}</p>" for e in errors]
+            wrong, text = _said(cell)
+            parts += [f'<p class="none">{escape(line[:2000])}</p>' for line in wrong]
             parts += [f"<pre>{escape(text[:4000])}</pre>"] if text.strip() else []
         else:
             parts.append(f"<blockquote>{escape(cell.source[:5000])}</blockquote>")
@@ -92,6 +91,14 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
         + (f"<ul>{remarks}</ul>" if remarks else "")
         + f"<table><tr><th>task</th><th>mark</th></tr>{''.join(rows)}</table>{''.join(parts)}</main></html>"
     )
+
+
+def _said(cell: nbformat.NotebookNode) -> tuple[list[str], str]:
+    """What was wrong with an answer, and all else that its cell said."""
+    lines = "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream").splitlines()
+    wrong = [o.evalue or o.ename for o in cell.outputs if o.output_type == "error"]
+    wrong += [line.removeprefix("✗ ") for line in lines if line.startswith("✗ ")]
+    return wrong, "\n".join(line for line in lines if not line.startswith("✗ "))
 
 
 # --- sheets of marks ----------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_hidden_test_that_fails_shows_its_message_and_no_line_of_itself(hidden
 
 def test_what_a_hidden_test_prints_is_for_the_student_and_nobody_else(capsys):
     words, mark = outputs("print('The slope is not right.')\n1.5")
-    assert (words.name, words.text) == ("stdout", "The slope is not right.\n")
+    assert (words.name, words.text) == ("stdout", "✗ The slope is not right.\n")
     assert mark.data["text/plain"] == "1.5"
     assert capsys.readouterr().out == ""
 
