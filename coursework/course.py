@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
+MARKERS = [f"### {word} {region}" for word in ("BEGIN", "END") for region in ("SOLUTION", "HIDDEN TESTS")]
 HERE = Path(__file__).resolve().parent
 # nbgrader calls alembic by name when it makes a gradebook, whether or not the environment is active.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -183,6 +184,8 @@ def release(course: Course, *, say: bool = True) -> None:
     course.prepare()
     for assignment in course.assignments():
         start = time.perf_counter()
+        if slips := misspelt(read(course.source / assignment / f"{assignment}.ipynb")):
+            raise CourseError(f"{assignment}: no release could be made: {'; '.join(slips)}")
         with quiet() as lines:
             try:
                 converter(GenerateAssignment, course, assignment).start()
@@ -203,6 +206,26 @@ def release(course: Course, *, say: bool = True) -> None:
             print(f"  {assignment}: {time.perf_counter() - start:.1f} s", flush=True)
     if say:
         print(f"released in {course.release}")
+
+
+def misspelt(notebook: NotebookNode) -> list[str]:
+    """Name markers that are not spelt as nbgrader wants them, or have no partner.
+
+    nbgrader takes a solution whose first marker is misspelt for a cell without one, and says nothing.
+    """
+    wrong = []
+    for cell in (c for c in notebook.cells if "nbgrader" in c.metadata):
+        name, inside = cell.metadata.nbgrader["grade_id"], ""
+        for line in (line.strip() for line in cell.source.splitlines() if line.startswith("###")):
+            begins, region = line.startswith("### BEGIN "), line.split(" ", 2)[-1]
+            if line not in MARKERS:
+                wrong.append(f"{line!r} in cell {name!r} is none of nbgrader's markers")
+            elif begins == bool(inside) or (inside and region != inside):
+                wrong.append(f"{line!r} in cell {name!r} has no partner")
+            inside = region if begins else ""
+        if inside:
+            wrong.append(f"a region of cell {name!r} has no end")
+    return wrong
 
 
 def _bare(notebook: NotebookNode) -> None:
