@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from jupyter_client.manager import AsyncKernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,6 +146,8 @@ class KernelManager(AsyncKernelManager):
         kwargs |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # not ours to show
         if require():
             self._folder = Path(tempfile.mkdtemp(prefix="hb-"))
+            for known in Path(mpl.get_cachedir()).glob("fontlist-*.json"):
+                shutil.copy(known, self._folder)  # or every kernel would look for fonts for a second
             self.transport, self.ip = "ipc", str(self._folder / "s")
             self.connection_file = str(self._folder / "kernel.json")
             self.kernel_spec.interrupt_mode = "message"  # a signal would end bubblewrap
