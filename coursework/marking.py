@@ -154,6 +154,9 @@ class MarkOutside(Execute):
             cell.outputs = [failure(AssertionError("This cell ran without end."))]
         finally:
             cell.source = whole
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "student" and not self._over:
+            with contextlib.suppress(AssertionError, checks.HbutilsError):
+                self._identifier = str(self._fetch(["STUDENT"])["STUDENT"])
         if utils.is_grade(cell):
             # What a library mutters is no reason to lose a mark; nor is what a cell shows a mark in itself.
             cell.outputs = [
@@ -236,7 +239,6 @@ class MarkOutside(Execute):
             needed = sorted({name for source in self._locked for name in names_needed(source, set())})
             made = {n for source in self._locked for n in _made(source)}
             names |= self._fetch([name for name in needed if name not in made])
-            self._identifier = str(names.get("STUDENT", ""))
             with contextlib.redirect_stdout(io.StringIO()):
                 for source in self._locked:
                     exec(compile(source, "<given cell>", "exec"), names)  # noqa: S102

@@ -43,12 +43,15 @@ class Trial:
         Marks of the tasks that do not get all of theirs.
     says : dict
         A piece of what the student must be told, by task.
+    student : str
+        The identifier typed, where a mistake shows on some data only.
     """
 
     name: str
     cells: dict[str, str] = field(default_factory=dict)
     marks: dict[str, float] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
+    student: str = ""
 
 
 def names(source: Path = HERE / "source") -> list[str]:
@@ -86,6 +89,8 @@ def attempt(name: str, trial: Trial) -> NotebookNode:
         if place not in cells or not cells[place].metadata.nbgrader["solution"]:
             raise ValueError(f"{name}: {trial.name}: there is no cell {place!r} for students")
         cells[place].source = code
+    if trial.student:
+        cells["student"].source = f'STUDENT = "{trial.student}"'
     return made
 
 

@@ -86,6 +86,8 @@ def _as_a_student(notebook: NotebookNode, name: str, student: str, folder: Path)
         if cell.metadata.nbgrader["solution"] and cell.cell_type == "code":
             marks = (proof.BEGIN, proof.END)
             cell.source = "\n".join(line for line in cell.source.splitlines() if line.strip() not in marks)
+        elif cell.metadata.nbgrader["solution"]:
+            cell.source = "What I found, and what I make of it, in my own words."
     return notebook
 
 
@@ -189,7 +191,7 @@ TROUBLES: list[tuple[str, Callable[[NotebookNode], str], str, dict[str, float] |
     ("takes all memory", _answered("hoard = [bytearray(10**9) for _ in range(64)]"), IPYNB, ONE_LOST, {}),
     ("ends its process", _answered("import os\nos._exit(0)"), IPYNB, REST_LOST, {TASK: "kernel died"}),
     ("calls sys.exit", _answered("import sys\nsys.exit()"), IPYNB, ONE_LOST, {TASK: "unknown_pooled"}),
-    ("claims to equal everything", _answered(SELF_MADE), IPYNB, ONE_LOST, {}),
+    ("claims to equal everything", _answered(SELF_MADE), IPYNB, REST_LOST, {}),
     ("answers in the wrong type", _answered("unknown_pooled = '3'"), IPYNB, ONE_LOST, {TASK: "one number"}),
     ("deleted a test", _without(TASK), IPYNB, {}, {"remark": "'count' had been deleted"}),
     ("deleted an answer", _without(ANSWER), IPYNB, ONE_LOST, {"remark": "'count-answer' had been deleted"}),
@@ -233,7 +235,8 @@ def hand_in(folder: Path, names: list[str], *, troubles: bool) -> list[Sent]:
                 _cells(blank)["student"].source = f'STUDENT = "{student}"'
                 expected.append(Sent(student, name, "blank", ALL_LOST))
             else:
-                blank = _as_a_student(proof.attempt(name, trial), name, student, folder)
+                typed = trial.student or student
+                blank = _as_a_student(proof.attempt(name, trial), name, typed, folder)
                 expected.append(Sent(student, name, trial.name, dict(trial.marks), dict(trial.says)))
             _send(inbox, student, f"{name}.ipynb", dumps(blank))
     if troubles:

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ async def _run(code: str) -> str:
 
 
 def inside(code: str) -> str:
-    return asyncio.run(_run(code))
+    # In a thread of its own: a browser's event loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(_run(code))).result()
 
 
 @pytest.fixture(scope="module")
