@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from numpy.typing import NDArray
 
     from hbutils.data import GroupedData
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 BLOCK = 1_000_000  # numbers in one temporary array
+WIDE = 4096  # designs in one matrix product
+MANY = 16  # pieces of work that are worth the start of threads
 
 
 # --- what the data say -------------------------------------------------------------------
@@ -109,38 +116,51 @@ class MeanPrior:
 
 @dataclass(frozen=True)
 class Designs:
-    """Sums over the groups that share one X'X: in balanced data, over all of them at once."""
+    """Sums over the groups that share one X'X: in balanced data, over all of them at once.
 
-    a: Array  # (U, 3)
-    det_a: Array  # (U,)
+    A design has `terms` that D is linear in, and `features` that are divided by D and added up: the entries
+    of A and its determinant, their products with the groups' lines b, and with b on both sides.
+    """
+
+    terms: Array  # (U, 4) A as (11, 12, 22), |A|
+    features: Array  # (U, 12) A (3), |A|, A b (2), |A| b (2), b'Ab, |A| bb' (3), summed over the groups
     size: Array  # (U,) groups in each
-    b: Array  # (U, 2) sum of the groups' lines
-    bb: Array  # (U, 3) sum of their outer products
     rss: float
     n: float
-    of_group: NDArray[np.int64]  # (J,) design of each group
 
     @classmethod
     def of(cls, lines: Lines) -> Designs:
-        design = np.column_stack([lines.a, lines.det_a])
-        design /= np.maximum(np.abs(design).max(axis=0), 1e-300)
-        _, first, inverse = np.unique(np.round(design, 13), axis=0, return_index=True, return_inverse=True)
-        inverse = inverse.reshape(-1)
-        b0, b1 = lines.b.T
-
-        def total(values: Array) -> Array:
-            return np.bincount(inverse, weights=values)
-
+        """Group the groups by their X'X."""
+        terms = np.column_stack([lines.a, lines.det_a])
+        scale = np.maximum(np.abs(terms).max(axis=0), 1e-300)
+        _, first, design = np.unique(
+            _codes(np.round(terms / scale, 13)), return_index=True, return_inverse=True
+        )
+        features = (_features(terms, lines.b)).T
         return cls(
-            a=lines.a[first],
-            det_a=lines.det_a[first],
-            size=np.bincount(inverse).astype(float),
-            b=np.stack([total(b0), total(b1)], axis=-1),
-            bb=np.stack([total(b0**2), total(b0 * b1), total(b1**2)], axis=-1),
+            terms=terms[first],
+            features=np.stack([np.bincount(design, weights=f) for f in features], axis=-1),
+            size=np.bincount(design).astype(float),
             rss=float(lines.rss.sum()),
             n=float(lines.n.sum()),
-            of_group=inverse,
         )
+
+
+def _codes(rows: Array) -> NDArray[np.int64]:
+    """A number for each row of a table, the same for equal rows. By hashing: a sort of rows takes seconds."""
+    code = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:
+        values, labels = pd.factorize(column + 0.0)  # no negative zero
+        code, _ = pd.factorize(code * len(labels) + values)
+    return code
+
+
+def _features(terms: Array, b: Array) -> Array:
+    """The features (J, 12) of groups with these terms (J, 4) and lines (J, 2)."""
+    det = terms[:, 3:]
+    ab = times(terms, b)
+    bb = np.stack([b[:, 0] ** 2, b[:, 0] * b[:, 1], b[:, 1] ** 2], axis=-1)
+    return np.column_stack([terms, ab, det * b, (b * ab).sum(axis=1), det * bb])
 
 
 # --- small symmetric matrices, stored as (11, 12, 22) --------------------------------------
@@ -220,22 +240,88 @@ def integrate_mean(g: Array, h: Array, q: Array, prior: MeanPrior) -> tuple[Arra
     return np.where(trusted, log_integral, -np.inf), mean, cov
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What K nodes need of the groups, summed over them; so sums of parts of the groups add up."""
+
+    count: float  # observations
+    rss: float
+    log_d: Array  # (K,) log D
+    over_d: Array  # (K, 12) each of FEATURES over D
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.count + other.count,
+            self.rss + other.rss,
+            self.log_d + other.log_d,
+            self.over_d + other.over_d,
+        )
+
+
+def group_sums(designs: Designs, spread: Spread) -> Sums:
+    """Sum over the groups, at K nodes. D and the sums of features over D are matrix products."""
+    k, u = spread.sigma.size, designs.size.size
+    log_d, over_d = np.zeros(k), np.zeros((k, designs.features.shape[1]))
+    wide = min(u, WIDE)
+    tall = max(1, BLOCK // (8 * wide))  # what is at hand at a time should stay in the processor's own memory
+    pieces = [(slice(i, i + tall), slice(j, j + wide)) for i in range(0, k, tall) for j in range(0, u, wide)]
+
+    def one(piece: tuple[slice, slice]) -> tuple[slice, Array, Array]:
+        nodes, part = piece
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a thread has its own settings
+            big_d = _node_terms(spread.take(nodes)) @ designs.terms[part].T
+            big_d += 1
+            log_part = _log_product(big_d, designs.size[part])
+            return nodes, log_part, np.reciprocal(big_d, out=big_d) @ designs.features[part]
+
+    for nodes, log_part, over_part in in_threads(one, pieces):
+        log_d[nodes] += log_part
+        over_d[nodes] += over_part
+    return Sums(designs.n, designs.rss, log_d, over_d)
+
+
+def _log_product(big_d: Array, size: Array) -> Array:
+    """Sum of log D (K,) over designs of these sizes."""
+    # Logarithms are dear: products of eight are taken first.
+    eights = 8 * (big_d.shape[1] // 8)
+    if eights and size.max() == 1 and big_d.max() < 1e30:
+        product = big_d[:, :eights].reshape(len(big_d), 8, -1).prod(axis=1)
+        return np.log(product).sum(axis=1) + np.log(big_d[:, eights:]).sum(axis=1)
+    return np.log(big_d) @ size
+
+
+def in_threads(work: Callable, pieces: Sequence) -> Iterable:
+    """What `work` makes of each piece, in order, on all cores; NumPy lets go of Python's lock."""
+    if len(pieces) < MANY:
+        return map(work, pieces)
+    allowed = getattr(os, "sched_getaffinity", None)  # not everywhere
+    with ThreadPoolExecutor(len(allowed(0)) if allowed else None) as pool:
+        return pool.map(work, pieces)
+
+
+def _node_terms(spread: Spread) -> Array:
+    """What D is linear in the designs' terms with: (K, 4)."""
+    v = spread.sigma**2
+    c11, c12, c22 = spread.cov.T
+    return np.stack([c11 / v, 2 * c12 / v, c22 / v, spread.det / v**2], axis=-1)
+
+
+def likelihood(sums: Sums, spread: Spread, prior: MeanPrior) -> tuple[Array, Array, Array]:
+    """Log likelihood (K,), and mean and covariance of the population line, from the groups' sums."""
+    v = spread.sigma**2
+    adj = adjugate(spread.cov)
+    a, det, ab, det_b, bab, det_bb = np.split(sums.over_d, [3, 4, 6, 8, 9], axis=1)
+    # G = [A + |A| adj(S) / s^2] / (s^2 D), times 1, b, and b on both sides
+    g = (a + adj * det / v[:, None]) / v[:, None]
+    h = (ab + times(adj, det_b) / v[:, None]) / v[:, None]
+    q = (bab[:, 0] + (adj * [1, 2, 1] * det_bb).sum(-1) / v + sums.rss) / v
+    log_like, mean, cov = integrate_mean(g, h, q, prior)
+    return log_like - sums.count * np.log(spread.sigma) - 0.5 * sums.log_d, mean, cov
+
+
 def hierarchical(designs: Designs, spread: Spread, prior: MeanPrior) -> tuple[Array, Array, Array]:
     """Log likelihood (K,), and mean and covariance of the population line, at K nodes."""
-    parts = []
-    step = max(1, BLOCK // designs.det_a.size)
-    for start in range(0, spread.sigma.size, step):
-        part = spread.take(slice(start, start + step))
-        g, big_d = information(designs.a, designs.det_a, part)
-        h = times(g, designs.b).sum(axis=1)
-        weight = np.array([1.0, 2.0, 1.0])
-        q = np.einsum("kus,us,s->k", g, designs.bb, weight) + designs.rss / part.sigma**2
-        total = np.einsum("kus,u->ks", g, designs.size)
-        log_like, mean, cov = integrate_mean(total, h, q, prior)
-        log_like -= designs.n * np.log(part.sigma) + 0.5 * np.log(big_d) @ designs.size
-        parts.append((log_like, mean, cov))
-    log_like, mean, cov = (np.concatenate(piece) for piece in zip(*parts, strict=True))
-    return log_like, mean, cov
+    return likelihood(group_sums(designs, spread), spread, prior)
 
 
 def group_given(

@@ -215,26 +215,32 @@ def find_grid(target: Target, tolerance: float) -> Grid:
 def _first_axes(target: Target) -> list[Array]:
     """Axes of about six SDs' half-width around the mode."""
 
-    def single(t: Array) -> float:
-        value = target([np.array([v]) for v in t])[0][0]
-        return -float(value) if np.isfinite(value) else 1e300
+    def height(t: Sequence[Array]) -> Array:
+        return target(t)[0]
 
     scouts = mesh([coordinate.starts for coordinate in target.coordinates.values()])
-    height = target(scouts)[0]
-    if not np.isfinite(height).any():
+    seen = height(scouts)
+    if not np.isfinite(seen).any():
         raise HbutilsError(
             "the posterior vanishes everywhere it was looked for: check the units of the priors"
         )
-    first = np.array([t[np.argmax(height)] for t in scouts])
-    found = optimize.minimize(single, first, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 0.05})
+    middle = np.array([t[np.argmax(seen)] for t in scouts])
+    peak, step = seen.max(), 1.0
+    for _ in range(_MOST_PASSES):  # to the highest place around, in ever smaller steps
+        around = mesh([at + step * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]) for at in middle])
+        seen = height(around)
+        best = np.array([t[np.argmax(seen)] for t in around])
+        gain, peak = seen.max() - peak, max(seen.max(), peak)
+        step, middle = (step if np.abs(best - middle).max() >= step else step / 2), best
+        if step <= 0.1 and gain < 0.05:
+            break
+    halves = 0.05 * 1.5 ** np.arange(18)  # the density has fallen by exp(-2) on both sides: about two SDs
     axes = []
-    for direction, middle in zip(np.eye(first.size), found.x, strict=True):
-        half = 0.05  # grows till the density has fallen by exp(-2) on both sides: about two SDs
-        while half < FAR:
-            if min(single(found.x + side * half * direction) for side in (-1, 1)) >= found.fun + 2:
-                break
-            half *= 1.5
-        axes.append(np.linspace(middle - 3 * half, middle + 3 * half, _NODES))
+    for direction, at in zip(np.eye(middle.size), middle, strict=True):
+        sides = height(list((middle + np.concatenate([-halves, halves])[:, None] * direction).T))
+        fallen = sides.reshape(2, -1).max(axis=0) <= peak - 2
+        half = halves[fallen.argmax()] if fallen.any() else FAR
+        axes.append(np.linspace(at - 3 * half, at + 3 * half, _NODES))
     return axes
 
 

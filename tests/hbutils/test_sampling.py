@@ -25,7 +25,8 @@ def test_nuts_agrees_with_the_exact_posterior_of_population_and_subjects(centred
 
 
 def test_nuts_agrees_with_the_exact_correlated_posterior():
-    fit = hb.sample(hb.partial_pooling(DATA, PRIORS, correlated=True), seed=SEED)
+    # not centred: with intercepts and slopes correlated, one centred fit in four has a stray divergence
+    fit = hb.sample(hb.partial_pooling(DATA, PRIORS, centred=False, correlated=True), seed=SEED)
     table = hb.agreement(fit, hb.exact_posterior(DATA, PRIORS, correlated=True))
     assert "rho" in table.index
     assert len(table) == 6 + 36
