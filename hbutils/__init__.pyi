@@ -15,6 +15,7 @@ from .exact import (
     ConditionalPosterior as ConditionalPosterior,
     ExactLines as ExactLines,
     ExactPosterior as ExactPosterior,
+    GroupArrays as GroupArrays,
     conditional_posterior as conditional_posterior,
     exact_pooled as exact_pooled,
     exact_posterior as exact_posterior,
@@ -55,4 +56,10 @@ from .style import (
     line_style as line_style,
     marker_style as marker_style,
     use_style as use_style,
+)
+from .sums import (
+    GroupSums as GroupSums,
+    SpreadSums as SpreadSums,
+    group_sums as group_sums,
+    read_group_sums as read_group_sums,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hbutils.data import GroupedData
+    from hbutils.data import GroupedData, Totals
     from hbutils.priors import Normal
 
     Array = NDArray[np.float64]
@@ -29,53 +29,21 @@ MANY = 16  # pieces of work that are worth the start of threads
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Each group's least-squares line, measured from one pooled line and from the mean of x.
+class Frame:
+    """Where lines are measured from: one pooled line, and the mean of x.
 
     Subtracting that line first keeps outcomes with a large mean, or predictors far from zero (years,
-    say), from costing digits. Symmetric 2 x 2 matrices are stored as (11, 12, 22).
+    say), from costing digits.
     """
 
-    b: Array  # (J, 2) intercept and slope
-    a: Array  # (J, 3) X'X
-    det_a: Array  # (J,) its determinant
-    rss: Array  # (J,) residual sum of squares
-    n: Array  # (J,)
     centre: float  # x that was subtracted
     base: Array  # (2,) the pooled line in the data's own coordinates: intercept at x = 0, slope
 
     @classmethod
-    def of(cls, data: GroupedData, group: NDArray | None = None) -> Lines:
-        """Summarise the groups, or the groups that `group` makes of the rows."""
-        index = data.group if group is None else group
-        size = int(index.max()) + 1
-        n = np.bincount(index, minlength=size).astype(float)
-
-        def total(values: Array) -> Array:
-            return np.bincount(index, weights=values, minlength=size)
-
-        centre = 0.0 if data.x is None else float(data.x.mean())
-        x = np.zeros_like(data.y) if data.x is None else data.x - centre
-        slope = 0.0 if data.x is None else float(x @ data.y / (x @ x))
-        level = float(data.y.mean())
-        y = data.y - level - slope * x
-        mean_x, mean_y = total(x) / n, total(y) / n
-        dx, dy = x - mean_x[index], y - mean_y[index]
-        sxx, sxy = total(dx**2), total(dx * dy)
-        # A group whose x never changes has no slope of its own; any line through its mean serves.
-        steady = sxx <= 1e-14 * np.maximum(total(x**2), 1e-300)
-        sxx = np.where(steady, 0.0, sxx)
-        b1 = np.divide(sxy, sxx, out=np.zeros(size), where=~steady)
-        b0 = mean_y - b1 * mean_x
-        return cls(
-            b=np.stack([b0, b1], axis=-1),
-            a=np.stack([n, n * mean_x, sxx + n * mean_x**2], axis=-1),
-            det_a=n * sxx,
-            rss=total((dy - b1[index] * dx) ** 2),
-            n=n,
-            centre=centre,
-            base=np.array([level - slope * centre, slope]),
-        )
+    def of(cls, totals: Totals) -> Frame:
+        """The frame of data with these totals."""
+        slope = totals.sxy / totals.sxx if totals.sxx else 0.0
+        return cls(totals.mean_x, np.array([totals.mean_y - slope * totals.mean_x, slope]))
 
     def outward(self, line: Array) -> Array:
         """Lines (..., 2) in these coordinates, given in the data's own."""
@@ -103,6 +71,76 @@ class Lines:
             0.0 if beta.flat else pb * db**2 - np.log(pb)
         )
         return MeanPrior(np.array([pa, -k * pa, pb + k**2 * pa]), linear, float(constant))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Each group's least-squares line in a frame. Symmetric 2 x 2 matrices are stored as (11, 12, 22)."""
+
+    frame: Frame
+    b: Array  # (J, 2) intercept and slope
+    a: Array  # (J, 3) X'X
+    det_a: Array  # (J,) its determinant
+    rss: Array  # (J,) residual sum of squares
+    n: Array  # (J,)
+
+    @classmethod
+    def of(cls, data: GroupedData, group: NDArray | None = None) -> Lines:
+        """Summarise the groups, or the groups that `group` makes of the rows."""
+        index = data.group if group is None else group
+        size = int(index.max()) + 1
+        n = np.bincount(index, minlength=size).astype(float)
+
+        def total(values: Array) -> Array:
+            return np.bincount(index, weights=values, minlength=size)
+
+        frame = Frame.of(data.totals)
+        level = frame.base[0] + frame.base[1] * frame.centre
+        x = np.zeros_like(data.y) if data.x is None else data.x - frame.centre
+        y = data.y - level - frame.base[1] * x
+        mean_x, mean_y = total(x) / n, total(y) / n
+        dx, dy = x - mean_x[index], y - mean_y[index]
+        sxx, sxy = total(dx**2), total(dx * dy)
+        b1, sxx = _slopes(sxx, sxy, total(x**2))
+        return cls._from(frame, n, mean_x, mean_y, sxx, b1, total((dy - b1[index] * dx) ** 2))
+
+    @classmethod
+    def of_sums(cls, sums: Array, frame: Frame) -> Lines:
+        """The same from sums (J, 6), as of :class:`hbutils.GroupSums`."""
+        n, mean_x, mean_y, sxx, sxy, syy = sums.T
+        slope = frame.base[1]
+        x = mean_x - frame.centre
+        y = mean_y - frame.base[0] - slope * mean_x
+        syy, sxy = syy - 2 * slope * sxy + slope**2 * sxx, sxy - slope * sxx
+        b1, sxx = _slopes(sxx, sxy, sxx + n * x**2)
+        return cls._from(frame, n, x, y, sxx, b1, np.maximum(syy - b1 * sxy, 0.0))
+
+    @classmethod
+    def _from(
+        cls, frame: Frame, n: Array, mean_x: Array, mean_y: Array, sxx: Array, slope: Array, rss: Array
+    ) -> Lines:
+        return cls(
+            frame=frame,
+            b=np.stack([mean_y - slope * mean_x, slope], axis=-1),
+            a=np.stack([n, n * mean_x, sxx + n * mean_x**2], axis=-1),
+            det_a=n * sxx,
+            rss=rss,
+            n=n,
+        )
+
+    def take(self, groups: NDArray | slice) -> Lines:
+        """The lines of some groups."""
+        parts = (self.b, self.a, self.det_a, self.rss, self.n)
+        return Lines(self.frame, *(part[groups] for part in parts))
+
+
+def _slopes(sxx: Array, sxy: Array, square: Array) -> tuple[Array, Array]:
+    """Least-squares slopes, and sums of squares of x with those that are rounding alone put to zero.
+
+    A group whose x never changes has no slope of its own; any line through its mean serves.
+    """
+    steady = sxx <= 1e-14 * np.maximum(square, 1e-300)
+    return np.divide(sxy, sxx, out=np.zeros(sxx.size), where=~steady), np.where(steady, 0.0, sxx)
 
 
 @dataclass(frozen=True)
@@ -201,11 +239,11 @@ class Spread:
     sigma: Array
 
     @classmethod
-    def of(cls, sd: dict[str, Array], lines: Lines) -> Spread:
+    def of(cls, sd: dict[str, Array], frame: Frame) -> Spread:
         sa, sb, sigma = sd["sigma_alpha"], sd["sigma_beta"], sd["sigma"]
         cov = np.stack([sa**2, sd["rho"] * sa * sb, sb**2], axis=-1)
         # |S| from the complement of rho, which is known to full precision also next to 1
-        return cls(lines.inward_cov(cov), (sa * sb * sd["complement"]) ** 2, sigma)
+        return cls(frame.inward_cov(cov), (sa * sb * sd["complement"]) ** 2, sigma)
 
     def take(self, index: NDArray | slice) -> Spread:
         return Spread(self.cov[index], self.det[index], self.sigma[index])
@@ -241,8 +279,96 @@ def integrate_mean(g: Array, h: Array, q: Array, prior: MeanPrior) -> tuple[Arra
 
 
 @dataclass(frozen=True)
+class Overview:
+    """What is to be known of all groups before the SDs are looked for. Those of parts add up."""
+
+    groups: int
+    sloped: int  # groups whose x changes
+    count: float  # observations
+    rss: float
+    square_x: float  # sum of squares of x from its mean
+    level: float  # sum of the groups' distances from the pooled line
+
+    @classmethod
+    def of(cls, lines: Lines) -> Overview:
+        """Look over some groups."""
+        return cls(
+            groups=lines.n.size,
+            sloped=int((lines.det_a > 0).sum()),
+            count=float(lines.n.sum()),
+            rss=float(lines.rss.sum()),
+            square_x=float(lines.a[:, 2].sum()),
+            level=float(np.abs(lines.b[:, 0]).sum()),
+        )
+
+    def __add__(self, other: Overview) -> Overview:
+        return Overview(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom left for the noise when every group has a line of its own."""
+        return self.count - self.groups - self.sloped
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The posterior of the SDs as K nodes, with the population line given each."""
+
+    weights: Array  # (K,), adding up to one
+    spread: Spread
+    mean: Array  # (K, 2)
+    cov: Array  # (K, 3)
+
+
+class Groups(Protocol):
+    """Where the groups are: in memory, or spread over a cluster."""
+
+    frame: Frame
+    overview: Overview
+    designs: int  # how many have an X'X of their own, at most
+
+    def sums(self, spread: Spread) -> Sums:
+        """Sum over the groups, at K nodes."""
+
+    def sample(self, size: int) -> Groups:
+        """Some of the groups, in memory: about so many, chosen at random but always the same."""
+
+    def lines(self, groups: NDArray) -> Lines:
+        """The lines of some groups."""
+
+    def averaged(self, nodes: Nodes) -> Array:
+        """What :func:`averaged` says of all of them."""
+
+
+class GroupsHere:
+    """Groups in memory."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.frame, self.overview = lines.frame, Overview.of(lines)
+        self._lines, self._sums = lines, Designs.of(lines)
+        self.designs = self._sums.size.size
+
+    def sums(self, spread: Spread) -> Sums:
+        return group_sums(self._sums, spread)
+
+    def sample(self, size: int) -> GroupsHere:
+        return GroupsHere(self.some(size))
+
+    def some(self, size: int) -> Lines:
+        """The lines of some groups, chosen at random but always the same."""
+        chosen = np.random.default_rng(1).permutation(self._lines.n.size)[:size]
+        return self._lines.take(np.sort(chosen))
+
+    def lines(self, groups: NDArray) -> Lines:
+        return self._lines.take(groups)
+
+    def averaged(self, nodes: Nodes) -> Array:
+        return averaged(self._lines, nodes)
+
+
+@dataclass(frozen=True)
 class Sums:
-    """What K nodes need of the groups, summed over them; so sums of parts of the groups add up."""
+    """What the likelihood at K nodes needs of the groups. Those of parts add up."""
 
     count: float  # observations
     rss: float
@@ -319,16 +445,9 @@ def likelihood(sums: Sums, spread: Spread, prior: MeanPrior) -> tuple[Array, Arr
     return log_like - sums.count * np.log(spread.sigma) - 0.5 * sums.log_d, mean, cov
 
 
-def hierarchical(designs: Designs, spread: Spread, prior: MeanPrior) -> tuple[Array, Array, Array]:
-    """Log likelihood (K,), and mean and covariance of the population line, at K nodes."""
-    return likelihood(group_sums(designs, spread), spread, prior)
-
-
-def group_given(
-    lines: Lines, groups: NDArray | slice, spread: Spread, mean: Array, cov: Array
-) -> tuple[Array, Array]:
+def group_given(lines: Lines, spread: Spread, mean: Array, cov: Array) -> tuple[Array, Array]:
     """Mean (K, J, 2) and covariance (K, J, 3) of groups' lines at K nodes, whatever the population's mean."""
-    a, det_a, b = lines.a[groups], lines.det_a[groups], lines.b[groups]
+    a, det_a, b = lines.a, lines.det_a, lines.b
     v = spread.sigma[:, None] ** 2
     g, big_d = information(a, det_a, spread)
     own = full(spread.cov)[:, None] @ full(g)  # weight on the group's own line
@@ -342,9 +461,53 @@ def group_given(
     return centre, within + between
 
 
-def own_weight(lines: Lines, groups: slice, spread: Spread, *, predictor: bool) -> Array:
-    """Mean eigenvalue (K, J) of the weight matrix S G at K nodes."""
-    g, _ = information(lines.a[groups], lines.det_a[groups], spread)
-    cov = spread.cov[:, None]
-    trace = cov[..., 0] * g[..., 0] + 2 * cov[..., 1] * g[..., 1] + cov[..., 2] * g[..., 2]
-    return trace / (2 if predictor else 1)
+def averaged(lines: Lines, nodes: Nodes) -> Array:
+    """Posterior of every group, averaged over K nodes.
+
+    Returns
+    -------
+    (J, 6) array
+        Mean intercept and slope, their covariance as (11, 12, 22), all in the lines' frame, and the trace of
+        the weight matrix S G.
+
+    Notes
+    -----
+    As :func:`group_given`, in matrix products: all numerators are linear in what is known of a group.
+    """
+    spread, v, below = nodes.spread, nodes.spread.sigma**2, nodes.spread.det / nodes.spread.sigma**4
+    c11, c12, c22 = spread.cov.T / v
+    m1, m2 = nodes.mean.T
+    k1, k2 = times(adjugate(spread.cov), nodes.mean).T / v
+    d = spread.det / v
+    zero, one = np.zeros_like(v), np.ones_like(v)
+    # Times D, linear in 1, A (3), |A|, A b (2), |A| b (2)
+    numerators = [
+        [one, c11, 2 * c12, c22, below, zero, zero, zero, zero],  # D itself
+        [m1, zero, -k2, k1, zero, c11, c12, below, zero],  # the intercept
+        [m2, k2, -k1, zero, zero, c12, c22, zero, below],  # the slope
+        [v * c11, zero, zero, d, zero, zero, zero, zero, zero],  # its covariance given the population's mean
+        [v * c12, zero, -d, zero, zero, zero, zero, zero, zero],
+        [v * c22, d, zero, zero, zero, zero, zero, zero, zero],
+        [one, zero, c12, c22, zero, zero, zero, zero, zero],  # the weight I - S G on the population's mean
+        [zero, zero, -c11, -c12, zero, zero, zero, zero, zero],
+        [zero, -c12, -c22, zero, zero, zero, zero, zero, zero],
+        [one, c11, c12, zero, zero, zero, zero, zero, zero],
+        [zero, c11, 2 * c12, c22, 2 * below, zero, zero, zero, zero],  # the trace of S G
+    ]
+    left = [np.stack(row, axis=1) for row in numerators]
+    w, (p11, p12, p22) = nodes.weights, nodes.cov.T[:, :, None]
+
+    def some(part: slice) -> Array:
+        a, det, b = lines.a[part], lines.det_a[part, None], lines.b[part]
+        right = np.concatenate([np.ones_like(det), a, det, times(a, b), det * b], axis=1).T
+        big_d = left[0] @ right
+        intercept, slope, v11, v12, v22, r11, r12, r21, r22, trace = (row @ right / big_d for row in left[1:])
+        mean1, mean2 = w @ intercept, w @ slope
+        intercept, slope = intercept - mean1, slope - mean2
+        v11 += r11 * (r11 * p11 + 2 * r12 * p12) + r12**2 * p22 + intercept**2
+        v12 += r11 * (r21 * p11 + r22 * p12) + r12 * (r21 * p12 + r22 * p22) + intercept * slope
+        v22 += r21 * (r21 * p11 + 2 * r22 * p12) + r22**2 * p22 + slope**2
+        return np.stack([mean1, mean2, w @ v11, w @ v12, w @ v22, w @ trace], axis=1)
+
+    step = max(1, BLOCK // (4 * w.size))
+    return np.concatenate(list(in_threads(some, [slice(i, i + step) for i in range(0, lines.n.size, step)])))

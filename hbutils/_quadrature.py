@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from scipy import interpolate, optimize, special
 
-from hbutils._gaussian import Spread, hierarchical
+from hbutils._gaussian import Nodes, Spread, likelihood
+from hbutils._surrogate import Search
 from hbutils.data import HbutilsError
 from hbutils.priors import Uniform
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hbutils._gaussian import Designs, Lines, MeanPrior
+    from hbutils._gaussian import Groups, MeanPrior
+    from hbutils._surrogate import Polynomial
     from hbutils.priors import LKJ, ScalePrior
 
     Array = NDArray[np.float64]
@@ -32,8 +34,11 @@ _NODES = 19  # nodes a dimension to begin with; odd, so that every second one is
 _MOST_NODES = 4_000_000  # nodes in all, beyond which a refinement is not tried
 _MOMENT_EDGE = np.log(1e-7)  # as EDGE, for an SD's density times its square, which its variance needs
 _LONGEST = 40.0  # how far an axis goes for the sake of a moment that may be infinite
+_DEGREE = 5  # of polynomials whose averages thinned nodes keep
 _LIGHT = 1e-9  # total weight of the nodes that are dropped once the grid stands
 _MOST_PASSES = 60  # over the grid's edges
+MANY_DESIGNS = 2_000  # different groups, beyond which the likelihood is interpolated
+_PART, _GROWTH = 2_000, 32  # groups to begin with, and how much each further part is larger
 
 
 # --- coordinates ---------------------------------------------------------------------------
@@ -114,21 +119,36 @@ class Target:
     """The log density of the SDs (and correlation) in their coordinates, up to a constant."""
 
     coordinates: dict[str, Coordinate]
-    lines: Lines
-    designs: Designs
+    groups: Groups
     prior: MeanPrior
     predictor: bool
+    fitted: Polynomial | None = None  # in the place of the likelihood, if there are too many groups for that
+    ill_fitted: float = 0.0  # its error in log density
 
     def spread(self, t: Sequence[Array]) -> Spread:
         """The SDs at nodes t, one array (K,) a coordinate."""
-        return Spread.of(spreads(self.coordinates, dict(zip(self.coordinates, t, strict=True))), self.lines)
+        sd = spreads(self.coordinates, dict(zip(self.coordinates, t, strict=True)))
+        return Spread.of(sd, self.groups.frame)
+
+    def log_prior(self, t: Sequence[Array]) -> Array:
+        """Log prior (K,) of the SDs in their coordinates."""
+        return np.sum([c.log_prior(at) for c, at in zip(self.coordinates.values(), t, strict=True)], axis=0)
+
+    def likelihood(self, t: Sequence[Array]) -> Array:
+        """Log likelihood, and mean and covariance of the population line, at K nodes: (K, 6)."""
+        if self.fitted is not None:
+            values = self.fitted(t)
+            values[~self.fitted.inside(t), 0] = -np.inf
+            return values
+        spread = self.spread(t)
+        log_like, mean, cov = likelihood(self.groups.sums(spread), spread, self.prior)
+        return np.column_stack([log_like, mean, cov])
 
     def __call__(self, t: Sequence[Array]) -> tuple[Array, Array, Array]:
         """Log density (K,), and mean (K, 2) and covariance (K, 3) of the population line."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            log_prior = sum(c.log_prior(at) for c, at in zip(self.coordinates.values(), t, strict=True))
-            log_like, mean, cov = hierarchical(self.designs, self.spread(t), self.prior)
-            value = log_prior + log_like
+            found = self.likelihood(t)
+            value, mean, cov = self.log_prior(t) + found[:, 0], found[:, 1:3], found[:, 3:]
         # In far corners, where SDs all but vanish, rounding leaves no number; nor is there any density.
         off = ~np.isfinite(value)
         value[off], mean[off], cov[off] = -np.inf, 0.0, 0.0
@@ -169,6 +189,27 @@ def mesh(axes: Sequence[Array]) -> list[Array]:
     return [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
 
 
+def many_groups(target: Target, tolerance: float) -> Target:
+    """The target with its likelihood interpolated where the density is; as it is if that takes too much.
+
+    Where that is, parts of the groups tell: what they leave possible shrinks as they grow.
+    """
+    kinds = target.coordinates.values()
+    # What is left of an SD at t = -3 is a billionth of what the data resolve.
+    ends = np.array([(-3.0, FAR) if isinstance(kind, Positive) else (-4.0, 4.0) for kind in kinds])
+    search = Search(target.log_prior, ends, tolerance / 10)
+    part = replace(target, groups=target.groups.sample(_PART))
+    axes = find_grid(part, 1e-2).axes
+    low, high = (np.clip([axis[i] for axis in axes], *ends.T) for i in (0, -1))
+    size = _PART
+    while (size := size * _GROWTH) < target.groups.overview.groups:
+        part = replace(target, groups=target.groups.sample(size))
+        low, high = search.box(part.likelihood, low, high)
+    low, high = search.box(target.likelihood, low, high)
+    found = search.polynomial(target.likelihood, low, high)
+    return target if found is None else replace(target, fitted=found[0], ill_fitted=found[1])
+
+
 def find_grid(target: Target, tolerance: float) -> Grid:
     """Lay a grid around the mode, widen it till the edges are empty, refine it till the answer stands."""
 
@@ -177,7 +218,13 @@ def find_grid(target: Target, tolerance: float) -> Grid:
         return Grid(axes, values.reshape([axis.size for axis in axes]), mean, cov, np.inf)
 
     coordinates = list(target.coordinates.values())
-    grid = evaluate(_first_axes(target))
+    if target.fitted is None:
+        axes = _first_axes(target)
+    else:
+        axes = [
+            np.linspace(lo, hi, _NODES) for lo, hi in zip(target.fitted.low, target.fitted.high, strict=True)
+        ]
+    grid = evaluate(axes)
     for _ in range(_MOST_PASSES):
         axes = [
             _fit_axis(axis, grid.log_marginal(k), coordinate)
@@ -209,7 +256,7 @@ def find_grid(target: Target, tolerance: float) -> Grid:
             f"its {grid.weights.size} nodes are all that is tried; a tighter prior on the SDs would help",
             stacklevel=3,
         )
-    return replace(grid, error=float(errors.max()))
+    return replace(grid, error=float(errors.max() + target.ill_fitted))
 
 
 def _first_axes(target: Target) -> list[Array]:
@@ -305,6 +352,26 @@ def light_nodes(weights: Array) -> NDArray[np.bool_]:
     light = np.zeros(weights.size, dtype=bool)
     light[order[np.cumsum(weights[order]) < _LIGHT * weights.sum()]] = True
     return light
+
+
+def thinned(sds: Sequence[Array], nodes: Nodes) -> Nodes:
+    """Fewer nodes, over which polynomials of the SDs (K,) have the same averages.
+
+    Enough for what is smooth in them, as every group's posterior is. Tchakaloff's theorem says that there are
+    such nodes among them, with weights that are not negative.
+    """
+    w = nodes.weights
+    x = np.stack([(at - w @ at) / np.sqrt(w @ (at - w @ at) ** 2) for at in sds])
+    powers = [p for p in np.ndindex(*[_DEGREE + 1] * len(x)) if sum(p) <= _DEGREE]
+    basis = np.stack([np.prod(x ** np.array(p)[:, None], axis=0) for p in powers], axis=1)
+    # Orthogonal over the nodes, so that no average drowns in another's rounding
+    basis = np.linalg.qr(basis * np.sqrt(w)[:, None])[0] / np.sqrt(w)[:, None]
+    try:
+        weights, _ = optimize.nnls(basis.T, basis.T @ w)
+    except RuntimeError:  # it did not get there: then all of them
+        return nodes
+    keep = np.flatnonzero(weights)
+    return Nodes(weights[keep] / weights.sum(), nodes.spread.take(keep), nodes.mean[keep], nodes.cov[keep])
 
 
 def marginal_axis(target: Target, grid: Grid, k: int) -> Axis:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
+
+    from hbutils.sums import GroupSums, SpreadSums
 
 __all__ = [
     "GroupedData",
@@ -62,6 +64,17 @@ def _frozen(values: ArrayLike, dtype: type, name: str) -> NDArray:
         )
     array.setflags(write=False)
     return array
+
+
+class Totals(NamedTuple):
+    """Number of observations, means, and sums of squares and products around the means, of all rows."""
+
+    n: float
+    mean_x: float
+    mean_y: float
+    sxx: float
+    sxy: float
+    syy: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,14 +218,15 @@ class GroupedData:
         if not len(df):
             raise InputError(f"the table has no rows: column '{y}' needs at least one observation")
         numbers = {name: _numeric(df[name]) for name in wanted if name != group}
-        unnamed = np.flatnonzero(df[group].isna() | (df[group].astype(str).str.strip() == ""))
+        index, labels = pd.factorize(df[group])
+        blank = np.flatnonzero([not str(label).strip() for label in labels])
+        unnamed = np.flatnonzero((index < 0) | np.isin(index, blank))
         if unnamed.size:
             raise InputError(
                 f"column '{group}' has no group name in rows {_listed(df.index[unnamed])}: "
                 "name the group or drop those rows (for groups called NA, read the file with "
                 "keep_default_na=False)"
             )
-        index, labels = pd.factorize(df[group])
         return cls(
             y=numbers[y],
             x=None if x is None else numbers[x],
@@ -246,6 +260,27 @@ class GroupedData:
     def counts(self) -> NDArray[np.int64]:
         """Number of observations in each group, shape (J,)."""
         return np.bincount(self.group, minlength=self.n_groups)
+
+    @property
+    def has_predictor(self) -> bool:
+        """Whether there is a predictor."""
+        return self.x is not None
+
+    @property
+    def constant(self) -> bool:
+        """Whether the outcome is the same in every row, but for rounding."""
+        return bool(np.ptp(self.y) <= 1e-12 * np.abs(self.y).max())
+
+    @property
+    def totals(self) -> Totals:
+        """What the rows come to if the groups are ignored."""
+        mean_y = float(self.y.mean())
+        dy = self.y - mean_y
+        if self.x is None:
+            return Totals(self.y.size, 0.0, mean_y, 0.0, 0.0, float(dy @ dy))
+        mean_x = float(self.x.mean())
+        dx = self.x - mean_x
+        return Totals(self.y.size, mean_x, mean_y, float(dx @ dx), float(dx @ dy), float(dy @ dy))
 
     @property
     def balanced(self) -> bool:
@@ -301,16 +336,7 @@ class GroupedData:
         InputError
             If there is one group only, or slopes are to be correlated and there is no predictor.
         """
-        if self.n_groups < 2:
-            raise InputError(
-                f"'{self.group_name}' has one group, '{self.labels[0]}': partial pooling needs at least two; "
-                "use the pooled model"
-            )
-        if correlated and self.x is None:
-            raise InputError(
-                "a correlation needs a predictor: without slopes there is nothing to correlate; "
-                "name the predictor or leave the correlation out"
-            )
+        check_hierarchical(self, correlated=correlated)
 
     def check_unpooled(self) -> None:
         """Refuse data from which some group's own line and noise cannot be learnt.
@@ -353,6 +379,20 @@ class GroupedData:
         unit = self.units.get(name)
         title = self.titles.get(name) or (name.removesuffix(f"_{unit}") if unit else name).replace("_", " ")
         return f"{title} ({unit})" if unit else title
+
+
+def check_hierarchical(data: GroupedData | GroupSums | SpreadSums, *, correlated: bool = False) -> None:
+    """As :meth:`GroupedData.check_hierarchical`, for its group sums as well."""
+    if data.n_groups < 2:
+        raise InputError(
+            f"'{data.group_name}' has one group, '{data.labels[0]}': partial pooling needs at least two; "
+            "use the pooled model"
+        )
+    if correlated and not data.has_predictor:
+        raise InputError(
+            "a correlation needs a predictor: without slopes there is nothing to correlate; "
+            "name the predictor or leave the correlation out"
+        )
 
 
 def _label(name: object) -> str:

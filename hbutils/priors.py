@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from hbutils.sums import GroupSums, SpreadSums
+
 __all__ = [
     "LKJ",
     "Exponential",
@@ -239,7 +241,7 @@ class Priors:
     nu: Gamma = Gamma(2.0, 0.1)
 
     @classmethod
-    def weakly_informative(cls, data: GroupedData) -> Priors:
+    def weakly_informative(cls, data: GroupedData | GroupSums | SpreadSums) -> Priors:
         """Priors that only rule out the absurd, from the scale of the data.
 
         With s_y the SD of the outcome and s_x that of the predictor: population means are centred on
@@ -254,17 +256,14 @@ class Priors:
         InputError
             If the outcome is the same in every row.
         """
-        spread = float(data.y.std())
-        if np.ptp(data.y) == 0:
+        n, centre_x, centre_y, sxx, sxy, syy = data.totals
+        if data.constant:
             raise InputError(f"column '{data.y_name}' is the same in every row: there is nothing to explain")
-        slope, spread_x = 0.0, 1.0
-        if data.x is not None:
-            slope = float(np.cov(data.x, data.y)[0, 1] / data.x.var(ddof=1))
-            spread_x = float(data.x.std())
+        spread = float(np.sqrt(syy / n))
+        slope, spread_x = (sxy / sxx, float(np.sqrt(sxx / n))) if data.has_predictor else (0.0, 1.0)
         # The intercept belongs to x = 0, which may lie far outside the data: widen it by what
         # the slope's own prior adds on the way there.
-        centre_x = 0.0 if data.x is None else float(data.x.mean())
-        intercept = float(data.y.mean()) - slope * centre_x
+        intercept = centre_y - slope * centre_x
         reach = np.hypot(1.0, centre_x / spread_x)
         return cls(
             mu_alpha=Normal(intercept, 2.5 * spread * reach),
