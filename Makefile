@@ -65,10 +65,13 @@ grades: $(COURSE) ## sheets of marks, and the written answers to be read
 serve: book ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-bench: book ## measure the pages against those of a stock Jupyter Book, the dials, the study
+bench: book ## measure pages, dials, the study, samplers, a million groups: an hour, on a quiet machine
 	$(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/dials.py
 	$(BIN)/python benchmarks/study.py
+	$(BIN)/python benchmarks/samplers.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python tools/notebooks.py 15
 
 lint: $(ENV) ## check style and types
 	$(BIN)/ruff check .

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -421,8 +424,21 @@ def in_threads(work: Callable, pieces: Sequence) -> Iterable:
     if len(pieces) < MANY:
         return map(work, pieces)
     allowed = getattr(os, "sched_getaffinity", None)  # not everywhere
-    with ThreadPoolExecutor(len(allowed(0)) if allowed else None) as pool:
-        return pool.map(work, pieces)
+    with one_thread(), ThreadPoolExecutor(len(allowed(0)) if allowed else None) as pool:
+        return list(pool.map(work, pieces))
+
+
+def one_thread() -> AbstractContextManager:
+    """A time in which a matrix product starts no threads of its own.
+
+    Small ones gain nothing from them, and where several are at work at once they lose twentyfold.
+    """
+    return _libraries().limit(limits=1)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _node_terms(spread: Spread) -> Array:

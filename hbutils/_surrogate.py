@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Function = Callable[[list[Array]], Array]
 
 MOST = 20_000  # nodes of a fit, beyond which interpolating is given up
-POINTS = 33  # on an axis, to find where in a box the density is
+POINTS = {4: 17}  # on an axis of four, to find where in a box the density is; on one of fewer, 33
 DEEP = 32.0  # what lies exp(-32) below the peak is not in the box
 WIDE = 1.6  # a box this much wider than it need be is fitted again
 TRIES = 20
@@ -110,9 +110,10 @@ class Search:
 
     def _around(self, fit: Polynomial) -> tuple[Array, Array]:
         """The part of a box that holds the density and a step more; half a box more where it ends outside."""
-        axes = [np.linspace(lo, hi, POINTS) for lo, hi in zip(fit.low, fit.high, strict=True)]
+        points = POINTS.get(fit.low.size, 33)
+        axes = [np.linspace(lo, hi, points) for lo, hi in zip(fit.low, fit.high, strict=True)]
         t = [part.ravel() for part in np.meshgrid(*axes, indexing="ij")]
-        log_density = (fit(t)[:, 0] + self.log_prior(t)).reshape([POINTS] * len(axes))
+        log_density = (fit(t)[:, 0] + self.log_prior(t)).reshape([points] * len(axes))
         low, high = fit.low.copy(), fit.high.copy()
         for k, axis in enumerate(axes):
             profile = log_density.max(axis=tuple(i for i in range(len(axes)) if i != k))
@@ -120,8 +121,8 @@ class Search:
             # Where points lie far apart the peak is seen from afar: what is far below it may be next to it.
             fall = np.sort(profile.max() - profile)[1:3].max()
             held = np.flatnonzero(profile > profile.max() - max(DEEP, 2 * fall))
-            low[k] = axis[held[0]] - step * (1 if held[0] else POINTS / 2)
-            high[k] = axis[held[-1]] + step * (1 if held[-1] < POINTS - 1 else POINTS / 2)
+            low[k] = axis[held[0]] - step * (1 if held[0] else points / 2)
+            high[k] = axis[held[-1]] + step * (1 if held[-1] < points - 1 else points / 2)
         return np.maximum(low, self.ends[:, 0]), np.minimum(high, self.ends[:, 1])
 
     def polynomial(self, function: Function, low: Array, high: Array) -> tuple[Polynomial, float] | None:

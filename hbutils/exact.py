@@ -43,6 +43,7 @@ from hbutils._gaussian import (
     group_given,
     integrate_mean,
     likelihood,
+    one_thread,
     times,
 )
 from hbutils._quadrature import (
@@ -322,12 +323,13 @@ class ExactPosterior:
 
     @cached_property
     def _averaged(self) -> Array:
-        nodes = Nodes(self._weights, self._spread, self._mean, self._cov)
-        if self.data.n_groups > MANY_DESIGNS and self.data.n_groups * self._weights.size > _MUCH:
-            t = [part[self._heavy] for part in mesh(self._grid.axes)]
-            kinds = self._target.coordinates.values()
-            nodes = thinned([kind.value(at) for kind, at in zip(kinds, t, strict=True)], nodes)
-        return self._target.groups.averaged(nodes)
+        with one_thread():
+            nodes = Nodes(self._weights, self._spread, self._mean, self._cov)
+            if self.data.n_groups > MANY_DESIGNS and self.data.n_groups * self._weights.size > _MUCH:
+                t = [part[self._heavy] for part in mesh(self._grid.axes)]
+                kinds = self._target.coordinates.values()
+                nodes = thinned([kind.value(at) for kind, at in zip(kinds, t, strict=True)], nodes)
+            return self._target.groups.averaged(nodes)
 
     def weights(self) -> pd.Series:
         """Posterior mean of the weight that each group's own data get, between 0 and 1.
@@ -494,9 +496,10 @@ def exact_posterior(
         prior=groups.frame.prior(priors.mu_alpha, slope),
         predictor=data.has_predictor,
     )
-    if groups.designs > MANY_DESIGNS:
-        target = many_groups(target, tolerance)
-    grid = find_grid(target, tolerance)
+    with one_thread():
+        if groups.designs > MANY_DESIGNS:
+            target = many_groups(target, tolerance)
+        grid = find_grid(target, tolerance)
     return ExactPosterior(
         data=cast("GroupedData", data),
         priors=priors,

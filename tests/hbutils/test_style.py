@@ -16,7 +16,7 @@ import hbutils as hb
 
 PACKAGE = Path(hb.__file__).parent
 ORDER = [
-    "data", "simulate", "priors", "models", "sampling", "exact", "shrinkage", "prediction", "study",
+    "data", "simulate", "priors", "models", "sampling", "sums", "exact", "shrinkage", "prediction", "study",
     "style", "plots", "dials", "checks",
 ]  # fmt: skip
 
@@ -159,7 +159,7 @@ def test_a_module_imports_only_from_those_above_it(path):
 
 
 def test_the_exact_solution_s_parts_import_only_data_and_each_other():
-    parts = {"_gaussian", "_quadrature"}
+    parts = {"_gaussian", "_quadrature", "_surrogate"}
     for part in parts:
         path = PACKAGE / f"{part}.py"
         assert imports(path) - type_only(path) <= {"data"} | parts

@@ -1,0 +1,265 @@
+"""Measure how the cost of a hierarchical fit grows with the number of groups, and with the rows on disk.
+
+    python benchmarks/scale.py             writes benchmarks/scale.csv and benchmarks/scale.md
+    python benchmarks/scale.py --quick     small numbers only, to try it; prints, and writes nothing
+
+Every fit has a process of its own, so that its peak memory is its own. A tool is not taken further once a
+fit has taken a minute. Times are those of the fit: making or reading the data and importing the tool are left
+out, which favours the slow starters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import hbutils as hb
+
+HERE = Path(__file__).resolve().parent
+SIZES = [18, 100, 1_000, 10_000, 100_000, 1_000_000]
+ROWS = 10  # of each group
+ENOUGH = 60  # seconds for one fit, after which a tool is taken no further
+REPEATS = 3
+PARTS = 20  # files of the rows on disk
+
+
+def rows(groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes, group numbers and predictor: sleepers as in the study, on days of their own."""
+    rng = np.random.default_rng(groups)
+    group = np.repeat(np.arange(groups), ROWS)
+    x = rng.uniform(0, 9, group.size)
+    alpha, beta = rng.normal(251, 25, groups), rng.normal(10, 6, groups)
+    return alpha[group] + beta[group] * x + rng.normal(0, 25, group.size), group, x
+
+
+def grouped(groups: int) -> hb.GroupedData:
+    """The rows as the samplers' models take them."""
+    y, group, x = rows(groups)
+    return hb.GroupedData(y=y, group=group, x=x, labels=tuple(map(str, range(groups))))
+
+
+# --- what is measured, each in a process of its own -----------------------------------------------
+
+
+def exact(groups: int) -> float:
+    """From rows in memory to the population's summary and every group's mean and SD."""
+    y, group, x = rows(groups)
+    hb.exact_posterior(hb.load_sleepstudy())  # all is imported
+    start = time.perf_counter()
+    posterior = hb.exact_posterior(hb.group_sums(y, group, x), hb.Priors.for_sleepstudy())
+    posterior.summary()
+    posterior.group_arrays()
+    return time.perf_counter() - start
+
+
+def nuts(groups: int) -> float:
+    """The default of hbutils: 4 chains of 1000 + 1000 draws, every group sampled."""
+    data = grouped(groups)
+    start = time.perf_counter()
+    hb.sample(hb.partial_pooling(data, hb.Priors.for_sleepstudy()), seed=1, check=False)
+    return time.perf_counter() - start
+
+
+def advi(groups: int) -> float:
+    """PyMC's mean-field ADVI, 20,000 steps."""
+    import pymc as pm  # noqa: PLC0415 - where it is not measured it would only take memory
+
+    data = grouped(groups)
+    start = time.perf_counter()
+    with hb.partial_pooling(data, hb.Priors.for_sleepstudy()):
+        pm.fit(20_000, random_seed=1, progressbar=False)
+    return time.perf_counter() - start
+
+
+def lme4(groups: int) -> float:
+    """lme4's point estimate (REML), in R; reading the rows is not counted."""
+    y, group, x = rows(groups)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.csv"
+        pd.DataFrame({"y": y, "x": x, "g": group}).to_csv(file, index=False)
+        command = ["Rscript", str(HERE / "lme4.R"), str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout)["seconds"])
+
+
+FITS = {"exact": exact, "NUTS": nuts, "ADVI": advi, "lme4": lme4}
+
+
+def measured(tool: str, groups: int) -> tuple[float, float]:
+    """Seconds of a fit, and the peak memory in MB of the process, or of R, that it ran in."""
+    command = [sys.executable, __file__, "--fit", tool, str(groups)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak
+
+
+def fit(tool: str, groups: int) -> None:
+    """What :func:`measured` runs."""
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    seconds = FITS[tool](groups)
+    who = resource.RUSAGE_CHILDREN if tool == "lme4" else resource.RUSAGE_SELF
+    print(json.dumps([seconds, resource.getrusage(who).ru_maxrss / 1024]))
+
+
+def growth(sizes: list[int]) -> pd.DataFrame:
+    """Measure all tools at all sizes that they can be expected to reach."""
+    found = []
+    for tool in FITS:
+        if tool == "lme4" and not shutil.which("Rscript"):
+            sys.stderr.write("lme4: no R on this machine\n")
+            continue
+        last = 0.0
+        for groups in sizes:
+            if last > ENOUGH:
+                break
+            repeats = REPEATS if last < ENOUGH / 10 else 1
+            seconds, peaks = zip(*(measured(tool, groups) for _ in range(repeats)), strict=True)
+            last = statistics.median(seconds)
+            found.append({"tool": tool, "groups": groups, "seconds": last, "peak_mb": max(peaks)})
+            sys.stderr.write(f"{tool}, {groups:,} groups: {last:.2f} s, {max(peaks):.0f} MB\n")
+    return pd.DataFrame(found)
+
+
+def from_disk(groups: int) -> pd.DataFrame:
+    """Rows a second from Parquet files, on one worker and two, and the most memory that a worker takes."""
+    from distributed import Client, LocalCluster  # noqa: PLC0415
+
+    y, group, x = rows(groups)
+    table = pd.DataFrame({"y": y, "x": x, "g": group}).sample(frac=1, random_state=1)  # groups all over
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for k, part in enumerate(np.array_split(np.arange(len(table)), PARTS)):
+            table.iloc[part].to_parquet(Path(folder) / f"{k:02}.parquet", index=False)
+        for workers in (1, 2):
+            with (
+                LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+                Client(cluster) as client,
+            ):
+                names = {"y": "y", "x": "x", "group": "g", "cluster": client}
+                hb.read_group_sums(f"{folder}/00.parquet", **names)  # all is imported
+                start = time.perf_counter()
+                hb.read_group_sums(f"{folder}/*.parquet", **names)
+                seconds = time.perf_counter() - start
+                peak = max(client.run(_peak).values())
+            found.append({"workers": workers, "rows_per_s": len(table) / seconds, "peak_mb": peak})
+            sys.stderr.write(f"{workers} workers: {len(table) / seconds:,.0f} rows a second, {peak:.0f} MB\n")
+    return pd.DataFrame(found)
+
+
+def _peak() -> float:
+    import resource  # noqa: PLC0415
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+# --- the report ------------------------------------------------------------------------------------
+
+
+def slope(found: pd.DataFrame, tool: str, first: int) -> float:
+    """Slope of log seconds on log groups from some size on."""
+    some = found[(found["tool"] == tool) & (found["groups"] >= first)]
+    return float(np.polyfit(np.log(some["groups"]), np.log(some["seconds"]), 1)[0])
+
+
+def report(found: pd.DataFrame, disk: pd.DataFrame) -> str:
+    """The measurements in words and tables."""
+    table = found.pivot_table(index="groups", columns="tool", values=["seconds", "peak_mb"])
+    tools = list(found["tool"].unique())
+    seconds, memory = table["seconds"][tools], table["peak_mb"][tools]
+    lines = ["| groups | " + " | ".join(tools) + " |", "|---:|" + "---:|" * len(tools)]
+    for groups in seconds.index:
+        pairs = zip(seconds.loc[groups], memory.loc[groups], strict=True)
+        cells = ["" if np.isnan(s) else f"{s:.2f} s, {m:,.0f} MB" for s, m in pairs]
+        lines.append(f"| {groups:,} | " + " | ".join(cells) + " |")
+    steep = slope(found, "exact", 10_000)
+    said = [f"From 10,000 groups on, the exact route's slope on log-log axes is {steep:.2f}."]
+    if not np.isnan(theirs := seconds.get("lme4", pd.Series(dtype=float)).get(100_000, np.nan)):
+        ratio = theirs / seconds["exact"][100_000]
+        said.append(f"At 100,000 groups lme4 takes {ratio:.0f} times as long, for its point estimate.")
+    on_disk = "\n".join(
+        f"| {row.workers} | {row.rows_per_s:,.0f} | {row.peak_mb:,.0f} |" for row in disk.itertuples()
+    )
+    today = dt.datetime.now(tz=dt.UTC)
+    system, version = f"{platform.system()} {platform.machine()}", platform.python_version()
+    text, on_all = "\n".join(lines), " ".join(said)
+    total = SIZES[-1] * ROWS
+    return f"""# Many groups
+
+Written by `python benchmarks/scale.py` on {today:%Y-%m-%d}: {system}, {os.cpu_count()} cores,
+Python {version}.
+
+Simulated sleepers with {ROWS} rows each, every one on days of their own, so that no two have the same design.
+Seconds of the fit and peak memory of its process; medians of {REPEATS}, or one where a fit takes long. A tool
+is taken no further once a fit takes {ENOUGH} s.
+
+{text}
+
+- **exact**: `hb.group_sums`, `hb.exact_posterior`, its summary, and every group's mean and SD.
+- **NUTS**: `hb.sample`, 4 chains of 1000 + 1000, compilation included. **ADVI**: PyMC's, 20,000 steps.
+- **lme4**: `lmer(y ~ x + (x || g))`, a point estimate; reading the rows is not counted.
+
+{on_all}
+
+## Rows on disk
+
+{total:,} rows in {PARTS} Parquet files, in no order, summed by `hb.read_group_sums`. In memory these rows
+alone take {total * 24 / 1e6:.0f} MB; a worker that has read nothing takes about 150.
+
+| workers | rows a second | peak MB of a worker |
+|---:|---:|---:|
+{on_disk}
+"""
+
+
+def draw(found: pd.DataFrame) -> None:
+    """Draw the seconds, for a look at once; the book draws its own."""
+    hb.use_style()
+    figure, ax = plt.subplots(figsize=(6.4, 4))
+    for tool, part in found.groupby("tool", sort=False):
+        ax.loglog(part["groups"], part["seconds"], "o-", label=tool)
+    ax.set(xlabel="groups", ylabel="seconds")
+    ax.legend()
+    figure.savefig(HERE / "scale.svg")
+
+
+def main() -> None:
+    """Measure, print and write the report; or make one fit."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small numbers, nothing written")
+    parser.add_argument("--fit", nargs=2, metavar=("TOOL", "GROUPS"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.fit:
+        fit(given.fit[0], int(given.fit[1]))
+        return
+    sizes = SIZES[:3] if given.quick else SIZES
+    found = growth(sizes)
+    disk = from_disk(sizes[-1])
+    if given.quick:
+        print(found, disk, sep="\n")
+        return
+    found.round(3).to_csv(HERE / "scale.csv", index=False)
+    text = report(found, disk)
+    print(text)
+    (HERE / "scale.md").write_text(text, encoding="utf-8")
+    draw(found)
+
+
+if __name__ == "__main__":
+    main()
