@@ -18,6 +18,9 @@ double-exponentially at the left, also when a between-group SD piles up at zero,
 exponentially at the right, and the rule converges exponentially fast. Every second node gives the
 same integral with twice the step, and so an estimate of the step's error for nothing.
 
+Sums over groups are matrix products, since D_i is linear in A_i and its determinant, and so is all that is
+divided by it. Where many groups have designs of their own, the log likelihood is interpolated.
+
 References
 ----------
 Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 5.4 and 15.4.
@@ -454,12 +457,14 @@ def exact_posterior(
     The model is that of :func:`hbutils.partial_pooling` with the same `priors`.
 
     The work grows with the number of different designs, the sets of predictor values that groups have, and
-    with the nodes of the grid. A balanced study takes a fraction of a second, hundreds of groups that each
-    have values of their own take seconds, and with `correlated`, one dimension more, minutes.
+    with the nodes of the grid. A balanced study takes a fraction of a second, and so do thousands of groups
+    that each have values of their own; a million take seconds. With `correlated`, one dimension more,
+    hundreds take seconds as well. Beyond some hundred designs the likelihood is interpolated where the
+    density is, and :attr:`ExactPosterior.error` includes what that costs.
 
     Parameters
     ----------
-    data : GroupedData
+    data : GroupedData, GroupSums or SpreadSums
         At least two groups. Without a predictor the model has intercepts only.
     priors : Priors, optional
         :meth:`Priors.weakly_informative` if left out.

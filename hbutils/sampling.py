@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import arviz as az
 import numpy as np
@@ -80,7 +81,7 @@ def sample(
     NotConverged
         Saying what failed, and what to try.
     """
-    compiled = nutpie.compile_pymc_model(model)
+    compiled = _compiled(model)
     fit = nutpie.sample(
         compiled,
         draws=draws,
@@ -97,6 +98,25 @@ def sample(
         if len(failed):
             raise NotConverged(_complaint(failed), fit, table)
     return fit
+
+
+# What was compiled stays as long as its model: compiling takes ten times as long as drawing.
+_KEPT: WeakKeyDictionary[pm.Model, tuple[tuple, Any]] = WeakKeyDictionary()
+
+
+def _compiled(model: pm.Model) -> Any:  # noqa: ANN401 - nutpie has no types
+    """The model compiled, now or when it was last sampled, unless it has changed since."""
+    state = (
+        *(variable.name for variable in model.unobserved_value_vars),
+        *(potential.name for potential in model.potentials),
+        *(str(value) for value in model.rvs_to_initial_values.values()),
+        *(variable.get_value(borrow=True).tobytes() for variable in model.data_vars),
+    )
+    known, compiled = _KEPT.get(model, (None, None))
+    if known != state:
+        compiled = nutpie.compile_pymc_model(model)
+        _KEPT[model] = state, compiled
+    return compiled
 
 
 def _complaint(failed: pd.DataFrame) -> str:

@@ -1,11 +1,15 @@
 """NUTS held to the exact posteriors, and refusal of chains that have not converged."""
 
+import gc
+
 import numpy as np
+import nutpie
 import pymc as pm
 import pytest
 import xarray as xr
 
 import hbutils as hb
+from hbutils import sampling
 
 DATA = hb.load_sleepstudy()
 PRIORS = hb.Priors.for_sleepstudy()
@@ -171,3 +175,39 @@ def test_the_same_seed_gives_the_same_draws():
     model = hb.pooled(DATA, PRIORS)
     one, two = (hb.sample(model, seed=SEED, draws=200, check=False)["posterior"]["beta"] for _ in range(2))
     np.testing.assert_array_equal(one, two)
+
+
+def test_a_model_is_compiled_once_until_it_changes(monkeypatch):
+    compiled = []
+
+    def counted(model):
+        compiled.append(model)
+        return compile_model(model)
+
+    compile_model = nutpie.compile_pymc_model
+    monkeypatch.setattr(nutpie, "compile_pymc_model", counted)
+    with pm.Model() as model:
+        level = pm.Data("level", 0.0)
+        x = pm.Normal("x", level, 1.0)
+    few = {"seed": SEED, "draws": 400, "tune": 200, "check": False}
+    first, again = (hb.sample(model, **few)["posterior"]["x"] for _ in range(2))
+    assert len(compiled) == 1
+    np.testing.assert_array_equal(first, again)
+    with model:
+        pm.set_data({"level": 50.0})
+    assert hb.sample(model, **few)["posterior"]["x"].mean() == pytest.approx(50, abs=1)
+    with model:
+        pm.Potential("narrow", -200 * (x - 50) ** 2)
+    assert hb.sample(model, **few)["posterior"]["x"].std() < 0.1
+    assert len(compiled) == 3
+
+
+def test_what_was_compiled_goes_with_its_model():
+    with pm.Model() as model:
+        pm.Normal("x")
+    hb.sample(model, seed=SEED, draws=100, tune=100, check=False)
+    assert model in sampling._KEPT
+    before = len(sampling._KEPT)
+    del model
+    gc.collect()
+    assert len(sampling._KEPT) < before
