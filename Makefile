@@ -71,6 +71,7 @@ bench: book ## measure pages, dials, the study, samplers, a million groups: an h
 	$(BIN)/python benchmarks/study.py
 	$(BIN)/python benchmarks/samplers.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/book.py
 	$(BIN)/python tools/notebooks.py 15
 
 lint: $(ENV) ## check style and types

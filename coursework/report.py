@@ -58,19 +58,15 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
     title = next(
         (c.source.splitlines()[0].lstrip("# ") for c in notebook.cells if c.source.startswith("# ")), ""
     )
-    rows, parts, heading = [], [], ""
-    for cell in notebook.cells:
-        heading = next((line[3:] for line in cell.source.splitlines() if line.startswith("## ")), heading)
-        grade = marks.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
-        if grade is None:
-            continue
+    rows, parts = [], []
+    for cell, task in _tasks(notebook, set(marks)):
+        grade = marks[cell.metadata.nbgrader["grade_id"]]
         waiting = grade.needs_manual_grade
         score = 0.0 if waiting else grade.score
         state = (
             "part" if waiting else "full" if score >= grade.max_score else "none" if score <= 0 else "part"
         )
         said = "to be read" if waiting else f"{score:g} of {grade.max_score:g}"
-        task = re.sub(r" \(\d+ points?\)$", "", heading) or grade.name
         rows.append(f'<tr><td>{escape(task)}</td><td class="{state}">{said}</td></tr>')
         parts.append(f'<h2>{escape(task)}: <span class="{state}">{said}</span></h2>')
         if cell.cell_type == "code":
@@ -91,6 +87,21 @@ def _page(notebook: nbformat.NotebookNode, submission: object, note: Note) -> st
         + (f"<ul>{remarks}</ul>" if remarks else "")
         + f"<table><tr><th>task</th><th>mark</th></tr>{''.join(rows)}</table>{''.join(parts)}</main></html>"
     )
+
+
+def _tasks(notebook: nbformat.NotebookNode, marked: set[str]) -> list[tuple[nbformat.NotebookNode, str]]:
+    """The cells that got a mark, each with the heading it stands under, in parts if that has several."""
+    found, heading = [], ""
+    for cell in notebook.cells:
+        heading = next((line[3:] for line in cell.source.splitlines() if line.startswith("## ")), heading)
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in marked:
+            found.append((cell, re.sub(r" \(\d+ points?\)$", "", heading) or name))
+    titles = [title for _, title in found]
+    return [
+        (cell, f"{title}, part {titles[: k + 1].count(title)}" if titles.count(title) > 1 else title)
+        for k, (cell, title) in enumerate(found)
+    ]
 
 
 def _said(cell: nbformat.NotebookNode) -> tuple[list[str], str]:

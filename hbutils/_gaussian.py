@@ -163,7 +163,7 @@ class Designs:
     of A and its determinant, their products with the groups' lines b, and with b on both sides.
     """
 
-    terms: Array  # (U, 4) A as (11, 12, 22), |A|
+    terms: Array  # (U, 5) A as (11, 12, 22), |A|, 1
     features: Array  # (U, 12) A (3), |A|, A b (2), |A| b (2), b'Ab, |A| bb' (3), summed over the groups
     size: Array  # (U,) groups in each
     rss: float
@@ -179,7 +179,7 @@ class Designs:
         )
         features = (_features(terms, lines.b)).T
         return cls(
-            terms=terms[first],
+            terms=np.column_stack([terms[first], np.ones(first.size)]),
             features=np.stack([np.bincount(design, weights=f) for f in features], axis=-1),
             size=np.bincount(design).astype(float),
             rss=float(lines.rss.sum()),
@@ -399,7 +399,6 @@ def group_sums(designs: Designs, spread: Spread) -> Sums:
         nodes, part = piece
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # a thread has its own settings
             big_d = _node_terms(spread.take(nodes)) @ designs.terms[part].T
-            big_d += 1
             log_part = _log_product(big_d, designs.size[part])
             return nodes, log_part, np.reciprocal(big_d, out=big_d) @ designs.features[part]
 
@@ -413,9 +412,10 @@ def _log_product(big_d: Array, size: Array) -> Array:
     """Sum of log D (K,) over designs of these sizes."""
     # Logarithms are dear: products of eight are taken first.
     eights = 8 * (big_d.shape[1] // 8)
-    if eights and size.max() == 1 and big_d.max() < 1e30:
+    if eights and size.max() == 1:
         product = big_d[:, :eights].reshape(len(big_d), 8, -1).prod(axis=1)
-        return np.log(product).sum(axis=1) + np.log(big_d[:, eights:]).sum(axis=1)
+        if product.max() < np.inf:
+            return np.log(product).sum(axis=1) + np.log(big_d[:, eights:]).sum(axis=1)
     return np.log(big_d) @ size
 
 
@@ -442,10 +442,10 @@ def _libraries() -> ThreadpoolController:
 
 
 def _node_terms(spread: Spread) -> Array:
-    """What D is linear in the designs' terms with: (K, 4)."""
+    """What D is linear in the designs' terms with: (K, 5)."""
     v = spread.sigma**2
     c11, c12, c22 = spread.cov.T
-    return np.stack([c11 / v, 2 * c12 / v, c22 / v, spread.det / v**2], axis=-1)
+    return np.stack([c11 / v, 2 * c12 / v, c22 / v, spread.det / v**2, np.ones_like(v)], axis=-1)
 
 
 def likelihood(sums: Sums, spread: Spread, prior: MeanPrior) -> tuple[Array, Array, Array]:

@@ -34,7 +34,7 @@ _NODES = 19  # nodes a dimension to begin with; odd, so that every second one is
 _MOST_NODES = 4_000_000  # nodes in all, beyond which a refinement is not tried
 _MOMENT_EDGE = np.log(1e-7)  # as EDGE, for an SD's density times its square, which its variance needs
 _LONGEST = 40.0  # how far an axis goes for the sake of a moment that may be infinite
-_MOST_THINNED = 4_000  # nodes of which fewer are chosen
+_THINNED = 1_000, 5_000  # nodes of which fewer are chosen
 _DEGREE = 5  # of polynomials whose averages thinned nodes keep
 _LIGHT = 1e-9  # total weight of the nodes that are dropped once the grid stands
 _MOST_PASSES = 60  # over the grid's edges
@@ -368,16 +368,19 @@ def thinned(sds: Sequence[Array], nodes: Nodes) -> Nodes:
     # Orthogonal over the nodes, so that no average drowns in another's rounding
     basis = np.linalg.qr(basis * np.sqrt(w)[:, None])[0] / np.sqrt(w)[:, None]
     averages = basis.T @ w
-    # The search takes time with the square of their number: some, drawn from the middle and from the tails
-    some = np.arange(w.size)
-    if w.size > _MOST_THINNED:
-        chance = np.sqrt(w) / np.sqrt(w).sum()
-        some = np.sort(np.random.default_rng(1).choice(w.size, _MOST_THINNED, replace=False, p=chance))
-    try:
-        weights, miss = optimize.nnls(basis[some].T, averages)
-    except RuntimeError:
-        miss = np.inf
-    if miss > 1e-9:  # it did not get there: then all of them
+    # The search takes time with the square of their number: begin with some, from the middle and the tails
+    chance, rng = np.sqrt(w) / np.sqrt(w).sum(), np.random.default_rng(1)
+    for size in _THINNED:
+        some = np.arange(w.size)
+        if w.size > size:
+            some = np.sort(rng.choice(w.size, size, replace=False, p=chance))
+        try:
+            weights, miss = optimize.nnls(basis[some].T, averages)
+        except RuntimeError:
+            miss = np.inf
+        if miss < 1e-9:
+            break
+    else:  # it did not get there: then all of them
         return nodes
     keep = np.flatnonzero(weights)
     weights, keep = weights[keep] / weights.sum(), some[keep]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST = 20_000  # nodes of a fit, beyond which interpolating is given up
 POINTS = {4: 17}  # on an axis of four, to find where in a box the density is; on one of fewer, 33
-DEEP = 32.0  # what lies exp(-32) below the peak is not in the box
+DEEP = 26.0  # what lies exp(-26) below the peak is not in the box
 WIDE = 1.6  # a box this much wider than it need be is fitted again
 TRIES = 20
 CHUNK = 20_000  # points evaluated at a time
@@ -99,13 +99,15 @@ class Search:
 
     def box(self, function: Function, low: Array, high: Array) -> tuple[Array, Array]:
         """Narrow a box, or move it, till it holds the density and little else."""
-        sizes = np.full(low.size, 5)
+        sizes = np.full(low.size, 4)  # enough to see where to go
         for _ in range(TRIES):
-            fit = Polynomial.fit(function, low, high, sizes)
-            new_low, new_high = self._around(fit)
-            if np.all((new_low >= low) & (new_high <= high) & (high - low <= WIDE * (new_high - new_low))):
-                break
+            new_low, new_high = self._around(Polynomial.fit(function, low, high, sizes))
+            inside = np.all((new_low >= low) & (new_high <= high))
+            fits = np.all(high - low <= WIDE * (new_high - new_low))
             low, high = new_low, new_high
+            if inside and fits:
+                break
+            sizes = np.where(inside, sizes, np.minimum(sizes + 1, 8))
         return low, high
 
     def _around(self, fit: Polynomial) -> tuple[Array, Array]:

@@ -61,6 +61,8 @@ def test_pages_show_no_line_of_a_hidden_test_or_of_a_model_answer(outcome):
         text = html.unescape(page.read_text(encoding="utf-8"))
         assert not [line for line in lines if line in text], page
         assert "HIDDEN" not in text
+        titles = re.findall(r"<h2>(.*?): <span", text)
+        assert len(set(titles)) == len(titles) > 4, page
         assert not re.search(r"https?://|<script", text), page
         if page.parent.name != sent(outcome, page.stem, "solution").student:
             assert "BEGIN SOLUTION" not in text
