@@ -35,7 +35,6 @@ _MOST_NODES = 4_000_000  # nodes in all, beyond which a refinement is not tried
 _MOMENT_EDGE = np.log(1e-7)  # as EDGE, for an SD's density times its square, which its variance needs
 _LONGEST = 40.0  # how far an axis goes for the sake of a moment that may be infinite
 _THINNED = 1_000, 5_000  # nodes of which fewer are chosen
-_DEGREE = 5  # of polynomials whose averages thinned nodes keep
 _LIGHT = 1e-9  # total weight of the nodes that are dropped once the grid stands
 _MOST_PASSES = 60  # over the grid's edges
 MANY_DESIGNS = 400  # different groups, beyond which the likelihood is interpolated
@@ -356,14 +355,18 @@ def light_nodes(weights: Array) -> NDArray[np.bool_]:
 
 
 def thinned(sds: Sequence[Array], nodes: Nodes) -> Nodes:
-    """Fewer nodes, over which polynomials of the SDs (K,) have the same averages.
+    """Fewer nodes, over which polynomials of the SDs (K,), of degree 5 or 3, have the same averages.
 
     Enough for what is smooth in them, as every group's posterior is. Tchakaloff's theorem says that there are
     such nodes among them, with weights that are not negative.
     """
     w = nodes.weights
-    x = np.stack([(at - w @ at) / np.sqrt(w @ (at - w @ at) ** 2) for at in sds])
-    powers = [p for p in np.ndindex(*[_DEGREE + 1] * len(x)) if sum(p) <= _DEGREE]
+    means = np.array([w @ at for at in sds])
+    spreads = np.sqrt([w @ (at - mean) ** 2 for at, mean in zip(sds, means, strict=True)])
+    # Over a hundredth of their size all is nearly straight, and cubes are plenty
+    degree = 3 if (spreads < 0.01 * np.abs(means)).all() else 5
+    x = (np.stack(sds) - means[:, None]) / spreads[:, None]
+    powers = [p for p in np.ndindex(*[degree + 1] * len(x)) if sum(p) <= degree]
     basis = np.stack([np.prod(x ** np.array(p)[:, None], axis=0) for p in powers], axis=1)
     # Orthogonal over the nodes, so that no average drowns in another's rounding
     basis = np.linalg.qr(basis * np.sqrt(w)[:, None])[0] / np.sqrt(w)[:, None]

@@ -379,6 +379,18 @@ def test_averages_over_fewer_nodes_are_those_over_all(monkeypatch):
     assert_same(all_nodes, hb.exact_posterior(data), within=1e-4)
 
 
+def test_where_the_sds_are_known_well_a_few_nodes_are_as_good_as_all(monkeypatch):
+    simulated = hb.simulate(3, n_groups=20_000, n_observations=4, mu_alpha=5.0, sigma_alpha=1.0, sigma=1.0)
+    data = hb.GroupSums.of(simulated.data)  # one design, so that all nodes cost little
+    monkeypatch.setattr(exact, "_MUCH", 1e12)
+    all_nodes = hb.exact_posterior(data)
+    assert all_nodes._weights.size > 200
+    sd = all_nodes.summary()["sd"] / all_nodes.summary()["mean"]
+    assert sd[["sigma_alpha", "sigma"]].max() < 0.01
+    monkeypatch.setattr(exact, "_MUCH", 1)
+    assert_same(all_nodes, hb.exact_posterior(data), within=1e-7)
+
+
 def test_the_part_of_the_groups_that_is_looked_at_first_does_not_matter(monkeypatch):
     data = from_rows(nights(400))
     monkeypatch.setattr(exact, "MANY_DESIGNS", 100)
