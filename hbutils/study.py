@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from hbutils import _oneway
-from hbutils.data import DATA_FOLDER, InputError
+from hbutils.data import DATA_FOLDER, InputError, _listed
 from hbutils.exact import exact_posterior
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hbutils.data import GroupedData
     from hbutils.exact import ExactPosterior
     from hbutils.priors import Priors
+    from hbutils.sums import GroupSums
 
     Array = NDArray[np.float64]
 
@@ -485,7 +486,7 @@ _VERDICTS = {
 }
 
 
-def advise(data: GroupedData, priors: Priors | None = None) -> Advice:
+def advise(data: GroupedData | GroupSums, priors: Priors | None = None) -> Advice:
     """Say which of the three models is enough for a data set, with reasons.
 
     What decides is the weight that partial pooling gives to a group's own data: near 0 for all groups,
@@ -496,7 +497,7 @@ def advise(data: GroupedData, priors: Priors | None = None) -> Advice:
 
     Parameters
     ----------
-    data : GroupedData
+    data : GroupedData or GroupSums
         At least two groups.
     priors : Priors, optional
         :meth:`Priors.weakly_informative` if left out.
@@ -518,7 +519,7 @@ def _between(low: float, high: float, form: str) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _about_weights(data: GroupedData, regrets: pd.DataFrame) -> str:
+def _about_weights(data: GroupedData | GroupSums, regrets: pd.DataFrame) -> str:
     sizes = _between(int(data.counts.min()), int(data.counts.max()), "d")
     weights = _between(regrets["weight"].min(), regrets["weight"].max(), ".2f")
     return (
@@ -547,7 +548,7 @@ def _about_choice(model: str, regrets: pd.DataFrame) -> str:
     )
 
 
-def _about_few_groups(data: GroupedData, priors: Priors, model: str) -> str:
+def _about_few_groups(data: GroupedData | GroupSums, priors: Priors, model: str) -> str:
     if data.n_groups >= FEW:
         return ""
     others = []
@@ -578,13 +579,13 @@ def _about_odd_groups(posterior: ExactPosterior) -> str:
     if not odd:
         return ""
     return (
-        f"Unusual even after shrinkage: {', '.join(dict.fromkeys(map(str, odd)))}, more than {ODD:g} SDs "
+        f"Unusual even after shrinkage: {_listed(list(dict.fromkeys(odd)))}, more than {ODD:g} SDs "
         "from the population's mean. A normal population hurts such groups most; look at them alone as well."
     )
 
 
-def _about_small_groups(data: GroupedData) -> str:
-    needed = 2 if data.x is None else 3
+def _about_small_groups(data: GroupedData | GroupSums) -> str:
+    needed = 3 if data.has_predictor else 2
     short = int((data.counts < needed).sum())
     if not short:
         return ""

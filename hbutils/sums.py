@@ -232,6 +232,11 @@ class GroupSums(_Described):
         """Number of observations, N."""
         return int(self.n.sum())
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of observations in each group, shape (J,)."""
+        return self.n.astype(np.int64)
+
     @cached_property
     def table(self) -> Array:
         """The six numbers (J, 6): n, means of x and y, sums of squares and products xx, xy, yy."""

@@ -1,6 +1,7 @@
 """Group sums: the same posterior from rows, from six numbers a group, from files and from a cluster."""
 
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -119,6 +120,17 @@ def test_predictions_and_probabilities_come_from_sums_as_well():
     assert one.cdf("alpha", 250, "7") == pytest.approx(two.cdf("alpha", 250, "7"), abs=1e-8)
     with pytest.raises(hb.InputError, match="no sleeper 'nobody'"):
         two.predict(0, "nobody")
+
+
+def test_advice_comes_from_sums_as_well_and_names_a_few_groups_only():
+    rng = np.random.default_rng(4)
+    group = np.repeat(np.arange(300), 5)
+    levels = rng.standard_t(2, 300)  # a population with more odd ones than a normal has
+    y = 3 * levels[group] + rng.normal(size=group.size)
+    said = str(hb.advise(hb.group_sums(y, group)))
+    assert "300 groups with 5 observations each" in said
+    assert "Unusual even after shrinkage" in said
+    assert re.search(r"and \d+ more, more than 2\.5 SDs", " ".join(said.split()))
 
 
 def test_numbers_as_names_are_found_by_number_and_by_text():
