@@ -124,11 +124,11 @@ def test_predictions_and_probabilities_come_from_sums_as_well():
 
 def test_advice_comes_from_sums_as_well_and_names_a_few_groups_only():
     rng = np.random.default_rng(4)
-    group = np.repeat(np.arange(300), 5)
-    levels = rng.standard_t(2, 300)  # a population with more odd ones than a normal has
+    group = np.repeat(np.arange(900), 5)
+    levels = rng.standard_t(3, 900)  # a population with more odd ones than a normal has
     y = 3 * levels[group] + rng.normal(size=group.size)
     said = str(hb.advise(hb.group_sums(y, group)))
-    assert "300 groups with 5 observations each" in said
+    assert "900 groups with 5 observations each" in said
     assert "Unusual even after shrinkage" in said
     assert re.search(r"and \d+ more, more than 2\.5 SDs", " ".join(said.split()))
 
