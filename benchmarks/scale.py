@@ -2,6 +2,7 @@
 
     python benchmarks/scale.py             writes benchmarks/scale.csv and benchmarks/scale.md
     python benchmarks/scale.py --quick     small numbers only, to try it; prints, and writes nothing
+    python benchmarks/scale.py exact lme4  these two again, beside each other; the others stay as they are
 
 Every fit has a process of its own, so that its peak memory is its own. A tool is not taken further once a
 fit has taken a minute. Times are those of the fit: making or reading the data and importing the tool are left
@@ -120,10 +121,10 @@ def fit(tool: str, groups: int) -> None:
     print(json.dumps([seconds, resource.getrusage(who).ru_maxrss / 1024]))
 
 
-def growth(sizes: list[int]) -> pd.DataFrame:
-    """Measure all tools at all sizes that they can be expected to reach."""
+def growth(sizes: list[int], tools: list[str]) -> pd.DataFrame:
+    """Measure tools at all sizes that they can be expected to reach."""
     found = []
-    for tool in FITS:
+    for tool in tools:
         if tool == "lme4" and not shutil.which("Rscript"):
             sys.stderr.write("lme4: no R on this machine\n")
             continue
@@ -213,6 +214,8 @@ is taken no further once a fit takes {ENOUGH} s.
 
 {text}
 
+![Seconds against groups, on logarithmic axes, a line for each tool](scale.svg)
+
 - **exact**: `hb.group_sums`, `hb.exact_posterior`, its summary, and every group's mean and SD.
 - **NUTS**: `hb.sample`, 4 chains of 1000 + 1000, compilation included. **ADVI**: PyMC's, 20,000 steps.
 - **lme4**: `lmer(y ~ x + (x || g))`, a point estimate; reading the rows is not counted.
@@ -223,6 +226,10 @@ is taken no further once a fit takes {ENOUGH} s.
 
 {total:,} rows in {PARTS} Parquet files, in no order, summed by `hb.read_group_sums`. In memory these rows
 alone take {total * 24 / 1e6:.0f} MB; a worker that has read nothing takes about 150.
+
+Every sleeper's rows are scattered over all files, so a part of them has nearly as many sums as rows, and
+before they are joined those take more memory than the rows do. Files in which a sleeper's rows stand together
+need far less.
 
 | workers | rows a second | peak MB of a worker |
 |---:|---:|---:|
@@ -246,6 +253,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "tools", nargs="*", metavar="TOOL", help=f"of {', '.join(FITS)}; all if none is named"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers, nothing written")
     parser.add_argument("--fit", nargs=2, metavar=("TOOL", "GROUPS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -253,12 +263,17 @@ def main() -> None:
         fit(given.fit[0], int(given.fit[1]))
         return
     sizes = SIZES[:3] if given.quick else SIZES
-    found = growth(sizes)
+    found = growth(sizes, given.tools or list(FITS))
     disk = from_disk(sizes[-1])
     if given.quick:
         print(found, disk, sep="\n")
         return
-    found.round(3).to_csv(HERE / "scale.csv", index=False)
+    file = HERE / "scale.csv"
+    if given.tools:
+        known = pd.read_csv(file)
+        found = pd.concat([found, known[~known["tool"].isin(given.tools)]])
+        found = pd.concat([found[found["tool"] == tool] for tool in FITS])
+    found.round(3).to_csv(file, index=False)
     text = report(found, disk)
     print(text)
     (HERE / "scale.md").write_text(text, encoding="utf-8")
