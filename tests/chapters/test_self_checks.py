@@ -60,6 +60,11 @@ ANSWERS = {
     "12": (lambda: {"k": school_k()}, lambda: round(19 * school_k(), 1), lambda: 50),
     "13": (dict, lambda: 1 / 19, lambda: 1 / 20),
     "14": (lambda: {"wide": wide()}, lambda: wide().melt("subject").dropna(), lambda: wide().melt("subject")),
+    "15": (
+        lambda: {"J": 1_000_000, "sd": {"mu_beta": 0.0072}},
+        lambda: (6.37**2 + 25.81**2 / (10 * 81 / 12)) / 0.1**2,
+        lambda: 1_000_000 * 0.0072 / 0.1,
+    ),
     "16": (dict, lambda: (36, 144), lambda: (36, 72)),
     "17": (
         dict,
