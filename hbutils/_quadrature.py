@@ -206,8 +206,13 @@ def many_groups(target: Target, tolerance: float) -> Target:
         part = replace(target, groups=target.groups.sample(size))
         low, high = search.box(part.likelihood, low, high)
     low, high = search.box(target.likelihood, low, high)
-    found = search.polynomial(target.likelihood, low, high)
-    return target if found is None else replace(target, fitted=found[0], ill_fitted=found[1])
+    while (found := search.polynomial(target.likelihood, low, high)) is not None:
+        fitted, error = found
+        around = search.around(fitted)  # a better look than the box was found with: is anything cut off?
+        if np.all(around[0] >= low) and np.all(around[1] <= high):
+            return replace(target, fitted=fitted, ill_fitted=error)
+        low, high = np.minimum(low, around[0]), np.maximum(high, around[1])
+    return target
 
 
 def find_grid(target: Target, tolerance: float) -> Grid:

@@ -101,7 +101,7 @@ class Search:
         """Narrow a box, or move it, till it holds the density and little else."""
         sizes = np.full(low.size, 4)  # enough to see where to go
         for _ in range(TRIES):
-            new_low, new_high = self._around(Polynomial.fit(function, low, high, sizes))
+            new_low, new_high = self.around(Polynomial.fit(function, low, high, sizes))
             inside = np.all((new_low >= low) & (new_high <= high))
             fits = np.all(high - low <= WIDE * (new_high - new_low))
             low, high = new_low, new_high
@@ -110,7 +110,7 @@ class Search:
             sizes = np.where(inside, sizes, np.minimum(sizes + 1, 8))
         return low, high
 
-    def _around(self, fit: Polynomial) -> tuple[Array, Array]:
+    def around(self, fit: Polynomial) -> tuple[Array, Array]:
         """The part of a box that holds the density and a step more; half a box more where it ends outside."""
         points = POINTS.get(fit.low.size, 33)
         axes = [np.linspace(lo, hi, points) for lo, hi in zip(fit.low, fit.high, strict=True)]

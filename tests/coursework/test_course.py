@@ -145,7 +145,7 @@ def test_marks_pages_and_sheets_of_a_small_class(course, inbox, capsys):
     assert marks(course) == {"ada": 5.0, "bob": 3.0, "eve": 0.0}
     assert feedback(course) == 3
     page = (course.root / "feedback" / "bob" / "tiny.html").read_text()
-    assert '2. Powers: <span class="part">1 of 3</span>' in page
+    assert '2. Powers, part 1: <span class="part">1 of 3</span>' in page
     eve = (course.root / "feedback" / "eve" / "tiny.html").read_text()
     assert "name &#x27;double&#x27; is not defined" in eve
     for text in (page, eve):
