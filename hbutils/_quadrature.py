@@ -307,7 +307,9 @@ def _fit_axis(axis: Array, log_marginal: Array, coordinate: Coordinate) -> Array
     For an SD, what its variance is integrated from must have died away at the right end too; unless
     that goes on for ever, as under a half-Cauchy prior with two groups and a flat prior on their mean.
     """
-    weighed = log_marginal > log_marginal.max() + EDGE
+    # Under a prior that favours correlations near one, as the dial offers, the ends weigh much more
+    edge = 1.35 * EDGE if isinstance(coordinate, Correlation) else EDGE
+    weighed = log_marginal > log_marginal.max() + edge
     if isinstance(coordinate, Positive):
         moment = log_marginal + 2 * np.log(coordinate.value(axis))
         weighed |= (moment > moment.max() + _MOMENT_EDGE) & (axis > axis[log_marginal.argmax()])

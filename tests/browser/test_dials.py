@@ -437,7 +437,7 @@ def correlated(eta: float, tolerance: float = 1e-4) -> hb.ExactPosterior:
 @cache
 def correlation_axis() -> Any:
     """The marginal of rho under LKJ(1), at four times as many nodes as is usual."""
-    posterior = correlated(1.0, 1e-3)
+    posterior = correlated(1.0)
     target, grid, axis = posterior._target, posterior._grid, posterior._axes["rho"]
     *others, _ = grid.axes
     nodes = [part.ravel() for part in np.meshgrid(*others, indexing="ij")]
