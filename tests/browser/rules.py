@@ -230,6 +230,9 @@ def no_way_past(visit: Visit) -> list[str]:
 def unprintable(visit: Visit) -> list[str]:
     """Controls that would be printed, and ink or paper that no printer should be asked for."""
     visit.page.emulate_media(media="print")
+    # A picture of its own for paper takes a moment to come, on a busy machine more than one
+    visit.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+    missing_images(visit)
     shown = ask(visit.page, "shownOnPaper")
     problems = [f"printed: {control}" for control in shown["controls"]]
     if shown["ground"] != [255, 255, 255]:
