@@ -107,7 +107,8 @@ class Search:
             low, high = new_low, new_high
             if inside and fits:
                 break
-            sizes = np.where(inside, sizes, np.minimum(sizes + 1, 8))
+            if not inside:
+                sizes = np.minimum(sizes + 1, 8)
         return low, high
 
     def around(self, fit: Polynomial) -> tuple[Array, Array]:

@@ -29,6 +29,7 @@ class Part:
     first: int
     last: int  # the one after the last
     header: tuple[str, ...] = ()  # of a CSV file
+    kind: str = "text"  # of the group's column
 
     @property
     def parquet(self) -> bool:
@@ -37,7 +38,7 @@ class Part:
 
 
 def parts_of(files: str | Path | Sequence[str | Path], columns: Sequence[str]) -> list[Part]:
-    """The parts of all files, with the columns that are needed looked for in each."""
+    """The parts of all files, with the columns that are needed looked for in each; the group's comes last."""
     given = [files] if isinstance(files, str | Path) else list(files)
     parts = []
     for entry in given:
@@ -70,11 +71,12 @@ def _parquet(path: Path, columns: Sequence[str]) -> list[Part]:
     except (lib.ArrowInvalid, OSError) as error:
         raise InputError(f"'{path.name}' cannot be read as Parquet: {error}") from None
     _check_columns(path, about.schema.names, columns)
+    kind = str(about.schema.to_arrow_schema().field(columns[-1]).type)
     parts, first, rows = [], 0, 0
     for k in range(about.num_row_groups):
         rows += about.row_group(k).num_rows
         if rows >= ROWS or k == about.num_row_groups - 1:
-            parts.append(Part(path, first, k + 1))
+            parts.append(Part(path, first, k + 1, kind=kind))
             first, rows = k + 1, 0
     return parts
 
@@ -157,6 +159,8 @@ def _read_csv(part: Part, columns: list[str]) -> pd.DataFrame:
             header=None,
             names=list(part.header),
             usecols=columns,
+            # Or else a part with nothing but digits would have numbers for names, and the next one text
+            dtype={columns[-1]: str},
             index_col=False,
             skip_blank_lines=False,
         )

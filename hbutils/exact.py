@@ -519,12 +519,16 @@ def _groups_of(data: GroupedData | GroupSums | SpreadSums) -> Groups:
     return GroupsHere(Lines.of(data)) if isinstance(data, GroupedData) else data.groups()
 
 
-def _check_noise(data: GroupedData | GroupSums | SpreadSums, overview: Overview) -> None:
-    """Refuse outcomes without noise, under which the density of sigma goes to infinity at zero."""
+def _check_not_constant(data: GroupedData | GroupSums | SpreadSums) -> None:
     if data.constant:
         raise InputError(
             f"column '{data.y_name}' is the same in every row: there is no noise to learn sigma from"
         )
+
+
+def _check_noise(data: GroupedData | GroupSums | SpreadSums, overview: Overview) -> None:
+    """Refuse outcomes without noise, under which the density of sigma goes to infinity at zero."""
+    _check_not_constant(data)
     # Sums of squares know a line from one that is nearly so to half as many digits as the rows do.
     least = 1e-24 if isinstance(data, GroupedData) else 1e-14
     if overview.freedom > 0 and overview.rss <= least * data.totals.syy:
@@ -816,11 +820,8 @@ def exact_unpooled(data: GroupedData, priors: Priors | None = None) -> ExactLine
 
 def _check_noise_of_each(data: GroupedData, lines: Lines) -> None:
     """As :func:`_check_noise`, for lines that each have a noise SD of their own."""
+    _check_not_constant(data)
     spread = np.abs(data.y - data.y.mean()).max()
-    if spread <= 1e-12 * np.abs(data.y).max():
-        raise InputError(
-            f"column '{data.y_name}' is the same in every row: there is no noise to learn sigma from"
-        )
     freedom = lines.n - 1 - (lines.det_a > 0)
     exact = (lines.rss <= (1e-12 * spread) ** 2) & (freedom > 0)
     if exact.any():

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from hbutils import _oneway
+from hbutils._cluster import OFTEN, opened
 from hbutils.data import DATA_FOLDER, InputError, _listed
 from hbutils.exact import exact_posterior
 
@@ -54,7 +55,6 @@ UNEVEN = {True: (1.0,), False: (0.4, 0.6, 0.8, 1.2, 2.0)}  # group sizes, in mul
 EXAMINED = 10  # groups of a data set whose intervals and predictions are looked at: they are alike
 NEWCOMERS = 5  # new groups that each data set's fit must predict
 ENOUGH = 0.1  # the dearest mistake that is still called enough, in standard errors of a group's own mean
-PATIENCE = 20  # seconds that a scheduler may take to answer
 FEW = 6  # fewer groups than this, and the prior on their SD is part of the answer
 ODD = 2.5  # SDs between groups that a shrunken estimate may lie from the mean before it is called unusual
 
@@ -314,25 +314,13 @@ def _on_cluster(
     function: Callable[[Cell], pd.DataFrame], cells: Sequence[Cell], scheduler: str | None
 ) -> Iterator[tuple[Cell, pd.DataFrame]]:
     """Give back each cell with its rows as soon as it is done, in any order."""
-    from distributed import Client, LocalCluster, as_completed  # noqa: PLC0415 - it takes half a second
+    from distributed import as_completed  # noqa: PLC0415 - it takes half a second
 
-    # One thread a worker: NumPy's work on small arrays does not gain from more
-    own = LocalCluster(threads_per_worker=1, dashboard_address=":0") if scheduler is None else None
-    try:
-        client = Client(own or scheduler, timeout=PATIENCE)
-    except OSError as error:
-        raise InputError(f"no Dask scheduler answers at {scheduler}: {error}") from None
-    try:
-        with client:
-            # Dask gives up on a task after it has seen some workers die under it: it may have been none of
-            # the task's doing, so ask again
-            futures = client.map(function, cells, pure=False, retries=5)
-            of = {future.key: cell for future, cell in zip(futures, cells, strict=True)}
-            for future, rows in as_completed(futures, with_results=True):
-                yield of[future.key], rows
-    finally:
-        if own:
-            own.close()
+    with opened(scheduler) as client:
+        futures = client.map(function, cells, **OFTEN)
+        of = {future.key: cell for future, cell in zip(futures, cells, strict=True)}
+        for future, rows in as_completed(futures, with_results=True):
+            yield of[future.key], rows
 
 
 class _Kept:

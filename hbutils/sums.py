@@ -12,21 +12,21 @@ Chan, Golub and LeVeque (1983), The American Statistician 37:242-247.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import add
+from functools import cached_property, partial, reduce
+from operator import add, attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
+from hbutils._cluster import OFTEN, opened
 from hbutils._gaussian import Frame, GroupsHere, Lines, Nodes, Overview, Spread, Sums
 from hbutils._tables import Part, parts_of, read
-from hbutils.data import GroupedData, InputError, Totals, check_hierarchical
+from hbutils.data import GroupedData, InputError, Totals, _label, check_hierarchical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from distributed import Client, Future
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = ["GroupSums", "SpreadSums", "group_sums", "read_group_sums"]
-
-PATIENCE = 30  # seconds to wait for a scheduler
-DEATHS = 5  # workers that may die under a task before it is given up
 
 
 # --- the numbers -------------------------------------------------------------------------------
@@ -272,8 +269,10 @@ def _position(labels: pd.Index, label: object, group_name: str) -> int:
     try:
         return int(cast("int", labels.get_loc(label)))  # names differ, so it is one
     except KeyError:
-        if isinstance(label, str) and pd.api.types.is_numeric_dtype(labels.dtype) and label.strip().isdigit():
-            return _position(labels, int(label), group_name)
+        # A number may be written as text, and text may be a number
+        other = int(label) if isinstance(label, str) and label.strip().isdigit() else str(label)
+        if other in labels:
+            return int(cast("int", labels.get_loc(other)))
         first = ", ".join(str(name) for name in labels[:5])
         raise InputError(f"no {group_name} '{label}': there are {first} and so on") from None
 
@@ -317,41 +316,41 @@ def group_sums(y: ArrayLike, group: ArrayLike, x: ArrayLike | None = None) -> Gr
 # --- from files, on a cluster ----------------------------------------------------------------------
 
 
-@contextmanager
-def _client(cluster: Client | str | None) -> Iterator[Client]:
-    """A client of a cluster of our own, of the scheduler at an address, or the one that is given."""
-    from distributed import Client, LocalCluster  # noqa: PLC0415 - it takes half a second
-
-    if isinstance(cluster, Client):
-        yield cluster
-        return
-    own = LocalCluster(threads_per_worker=1, dashboard_address=":0") if cluster is None else None
-    try:
-        client = Client(own or cluster, timeout=PATIENCE)
-    except OSError as error:
-        raise InputError(f"no Dask scheduler answers at {cluster}: {error}") from None
-    try:
-        with client:
-            yield client
-    finally:
-        if own:
-            own.close()
-
-
 Pieces = list[tuple[pd.Index, "Array"]]
 
 
-def _summed(part: Part, columns: tuple[str, str | None, str], pieces: int) -> Pieces | InputError:
-    """Read a part, sum its groups, and deal them out into pieces by their names."""
+def _summed(
+    part: Part, columns: tuple[str, str | None, str], pieces: int, *, text: bool
+) -> Pieces | InputError:
+    """Read a part, sum its groups, and deal them out into pieces by their names, as `text` or as they are."""
     y, x, group = columns
     try:
         table = read(part, y, x, group)
     except InputError as error:  # handed over, since Dask would try again, and write about it at length
         return error
     index, labels = pd.factorize(table[group])
+    if text:
+        index, labels = _as_text(index, labels)
     sums = of_rows(index, table[y].to_numpy(), None if x is None else table[x].to_numpy(), len(labels))
     piece = pd.util.hash_array(np.asarray(labels)) % np.uint64(pieces)
     return [(pd.Index(labels)[piece == k], sums[piece == k]) for k in range(pieces)]
+
+
+def _as_text(index: NDArray, labels: Any) -> tuple[NDArray, Any]:  # noqa: ANN401 - pandas' own
+    names, found = pd.factorize(np.array([_label(label) for label in labels], dtype=object))
+    return names[index], found
+
+
+def _numbered(labels: pd.Index, sums: Array) -> tuple[pd.Index, Array]:
+    """Groups whose names are all whole numbers, as numbers and in their order; others as they are."""
+    try:
+        numbers = labels.astype(np.int64)
+    except (TypeError, ValueError):
+        return labels, sums
+    if list(numbers.astype(str)) != list(labels):  # 007 is a name
+        return labels, sums
+    order = numbers.argsort()
+    return numbers[order], sums[order]
 
 
 def _error(summed: Pieces | InputError) -> InputError | None:
@@ -412,14 +411,13 @@ def read_group_sums(
             "gather=False leaves the sums with workers, so it needs a client: cluster=Client(...)"
         )
     parts, columns = parts_of(files, (y, group) if x is None else (y, x, group)), (y, x, group)
-    with _client(cluster) as client:
+    with opened(cluster) as client:
         workers = max(1, len(client.scheduler_info()["workers"]))
         pieces = workers if gather else 4 * workers
-        read_ones = client.map(_summed, parts, columns=columns, pieces=pieces, pure=False, retries=DEATHS)
-        pieces_of = [
-            client.submit(_gathered, k, read_ones, pure=False, retries=DEATHS) for k in range(pieces)
-        ]
-        checks = client.map(_error, read_ones, pure=False, retries=DEATHS)
+        text = not parts[0].parquet or len({part.kind for part in parts}) > 1
+        read_ones = client.map(_summed, parts, columns=columns, pieces=pieces, text=text, **OFTEN)
+        pieces_of = [client.submit(_gathered, k, read_ones, **OFTEN) for k in range(pieces)]
+        checks = client.map(_error, read_ones, **OFTEN)
         for done, (_, error) in enumerate(as_completed(checks, with_results=True), start=1):
             if error is not None:
                 raise error
@@ -429,10 +427,15 @@ def read_group_sums(
             return SpreadSums(client, pieces_of, y, x, group)
         found = [piece for piece in client.gather(pieces_of) if len(piece[0])]
     labels, sums = _joined_by_label([piece[0] for piece in found], [piece[1] for piece in found])
-    return GroupSums.of_table(labels, sums, y, x, group)
+    return GroupSums.of_table(*(_numbered(labels, sums) if text else (labels, sums)), y, x, group)
 
 
 # --- sums that stay with the workers -----------------------------------------------------------------
+
+
+def _ask(client: Client, pieces: list[Future], function: Callable) -> list[Any]:
+    """What a function makes of each piece, where it is."""
+    return client.gather(client.map(function, pieces, **OFTEN))
 
 
 class SpreadSums(_Described):
@@ -447,17 +450,10 @@ class SpreadSums(_Described):
     ) -> None:
         self.y_name, self.x_name, self.group_name = y_name, x_name, group_name
         self._client, self._pieces = client, pieces
-        found = self._ask(_look)
+        found = _ask(client, pieces, _look)
         self._sizes = [size for size, _ in found]
         self._totals = _totals(np.concatenate([row for _, row in found]))
         self._check_totals()
-
-    def _ask(self, function: Any, *args: Any) -> list[Any]:  # noqa: ANN401
-        """What a function makes of each piece."""
-        given = [[value] * len(self._pieces) for value in args]
-        return self._client.gather(
-            self._client.map(function, self._pieces, *given, pure=False, retries=DEATHS)
-        )
 
     def __repr__(self) -> str:
         return f"SpreadSums({self._described(self.n_groups)}; {len(self._pieces)} pieces)"
@@ -480,7 +476,7 @@ class SpreadSums(_Described):
     @cached_property
     def labels(self) -> pd.Index:
         """The groups' names, piece by piece: as long as there are groups."""
-        first, *others = self._ask(_labels)
+        first, *others = _ask(self._client, self._pieces, itemgetter(0))
         return first.append(others)
 
     def position(self, label: object) -> int:
@@ -501,49 +497,41 @@ def _look(piece: tuple[pd.Index, Array]) -> tuple[int, Array]:
     return len(labels), np.array([_totals(sums)]) if len(labels) else np.zeros((0, 6))
 
 
-def _labels(piece: tuple[pd.Index, Array]) -> pd.Index:
-    return piece[0]
-
-
 class _SpreadGroups:
     """The groups of :class:`SpreadSums`; see :class:`hbutils._gaussian.Groups`."""
 
     def __init__(self, sums: SpreadSums) -> None:
-        self._of, self.frame = sums, Frame.of(sums.totals)
-        self._client = sums._client  # noqa: SLF001
+        self.frame, self._client = Frame.of(sums.totals), sums._client  # noqa: SLF001
         filled = [piece for piece, size in zip(sums._pieces, sums._sizes, strict=True) if size]  # noqa: SLF001
         self._ends = np.cumsum([size for size in sums._sizes if size])  # noqa: SLF001
-        self._pieces = self._client.map(_groups_here, filled, frame=self.frame, pure=False, retries=DEATHS)
-        self.overview: Overview = reduce(add, self._ask(_overview))
-        self.designs = sum(self._ask(_designs))
+        self._pieces = self._client.map(_groups_here, filled, frame=self.frame, **OFTEN)
+        self.overview: Overview = reduce(add, self._ask(attrgetter("overview")))
+        self.designs = sum(self._ask(attrgetter("designs")))
 
-    def _ask(self, function: Any, *args: Any) -> list[Any]:  # noqa: ANN401
-        given = [[value] * len(self._pieces) for value in args]
-        return self._client.gather(
-            self._client.map(function, self._pieces, *given, pure=False, retries=DEATHS)
-        )
+    def _ask(self, function: Callable) -> list[Any]:
+        return _ask(self._client, self._pieces, function)
 
     def sums(self, spread: Spread) -> Sums:
         """Sum over the groups, where they are."""
-        return reduce(add, self._ask(_sums, spread))
+        return reduce(add, self._ask(methodcaller("sums", spread)))
 
     def sample(self, size: int) -> GroupsHere:
         """Take from each piece its share."""
-        return GroupsHere(_together(self._ask(_sample, size / self.overview.groups)))
+        return GroupsHere(_together(self._ask(partial(_sample, size / self.overview.groups))))
 
     def lines(self, groups: NDArray) -> Lines:
         """Fetch the lines of some groups."""
         piece = np.searchsorted(self._ends, groups, side="right")
         first = np.concatenate([[0], self._ends[:-1]])
         found = [
-            self._client.submit(_lines, self._pieces[k], np.array([group - first[k]]), pure=False)
+            self._client.submit(methodcaller("lines", np.array([group - first[k]])), self._pieces[k], **OFTEN)
             for k, group in zip(piece, groups, strict=True)
         ]
         return _together(self._client.gather(found))
 
     def averaged(self, nodes: Nodes) -> Array:
         """Average each piece's groups where they are; fetch the averages."""
-        return np.concatenate(self._ask(_averaged, nodes))
+        return np.concatenate(self._ask(methodcaller("averaged", nodes)))
 
 
 def _together(lines: list[Lines]) -> Lines:
@@ -555,26 +543,6 @@ def _groups_here(piece: tuple[pd.Index, Array], frame: Frame) -> GroupsHere:
     return GroupsHere(Lines.of_sums(piece[1], frame))
 
 
-def _overview(groups: GroupsHere) -> Overview:
-    return groups.overview
-
-
-def _designs(groups: GroupsHere) -> int:
-    return groups.designs
-
-
-def _sums(groups: GroupsHere, spread: Spread) -> Sums:
-    return groups.sums(spread)
-
-
-def _sample(groups: GroupsHere, share: float) -> Lines:
+def _sample(share: float, groups: GroupsHere) -> Lines:
     size = int(np.ceil(share * groups.overview.groups))
     return groups.some(min(size, groups.overview.groups))
-
-
-def _lines(groups: GroupsHere, which: NDArray) -> Lines:
-    return groups.lines(which)
-
-
-def _averaged(groups: GroupsHere, nodes: Nodes) -> Array:
-    return groups.averaged(nodes)

@@ -327,7 +327,7 @@ def test_an_unfinished_run_is_not_mixed_with_another(tmp_path: Path) -> None:
 
 
 def test_a_run_says_when_no_scheduler_answers(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(study, "PATIENCE", 1)
+    monkeypatch.setattr("hbutils._cluster.PATIENCE", 1)
     cells = [study.Cell(3, 2, 0.0)]
     with pytest.raises(hb.InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         study.run(tmp_path / "out.csv", cells, datasets=2, scheduler="tcp://127.0.0.1:9")

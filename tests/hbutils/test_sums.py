@@ -162,13 +162,25 @@ def test_sums_that_stay_with_the_workers_give_the_same(client, files, monkeypatc
     assert there.n_groups == here.n_groups == 60
     assert there.n_observations == here.n_observations
     one, two = hb.exact_posterior(here), hb.exact_posterior(there)
-    order = np.argsort(there.labels)
+    order = np.argsort(there.labels.astype(int))  # text, since they come from a CSV file
     far = one.summary().sub(two.summary()).div(one.summary()["sd"], axis=0).abs()
     assert far.to_numpy().max() < (1e-4 if many else SAME)  # parts of the groups are others there
     mean, sd = two.group_arrays()
     assert np.abs((mean[order] - one.group_arrays().mean) / sd[order]).max() < (1e-4 if many else SAME)
     seven = [p.predict([0, 9], 7) for p in (one, two)]
     pd.testing.assert_frame_equal(*seven, rtol=1e-4 if many else 1e-8)
+
+
+def test_a_group_keeps_its_name_whatever_else_its_part_of_a_file_holds(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(_tables, "BYTES", 60)
+    names = ["1", "2"] * 8 + ["1", "007", "B2"] * 6
+    rows = [f"{name},{k % 5},{k * k % 11}" for k, name in enumerate(names)]
+    (tmp_path / "mixed.csv").write_text("\n".join(["sleeper,day,ms", *rows]) + "\n")
+    assert len(_tables.parts_of(tmp_path / "mixed.csv", ["sleeper"])) > 3
+    found = hb.read_group_sums(tmp_path / "mixed.csv", **NAMES, cluster=client)
+    assert list(found.labels) == ["007", "1", "2", "B2"]
+    assert found.counts.tolist() == [6, 14, 8, 6]
+    assert found.position(1) == 1
 
 
 def test_a_cluster_of_its_own_is_started_and_ended(files):
@@ -183,9 +195,9 @@ def test_progress_is_counted(client, files, capsys):
     assert said.endswith(f"\r{parts} of {parts} parts\n")
 
 
-def slow(part, columns, pieces):
+def slow(part, columns, pieces, *, text):
     time.sleep(0.3)
-    return sums._summed(part, columns, pieces)
+    return sums._summed(part, columns, pieces, text=text)
 
 
 def test_a_killed_worker_changes_nothing(client, files, monkeypatch):
@@ -291,7 +303,7 @@ def test_sums_are_not_left_with_workers_that_end(tmp_path):
 
 
 def test_no_scheduler_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(sums, "PATIENCE", 1)
+    monkeypatch.setattr("hbutils._cluster.PATIENCE", 1)
     nights().to_csv(tmp_path / "good.csv", index=False)
     with pytest.raises(hb.InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         hb.read_group_sums(tmp_path / "good.csv", **NAMES, cluster="tcp://127.0.0.1:9")
