@@ -181,8 +181,8 @@ def slope(found: pd.DataFrame, tool: str, first: int) -> float:
     return float(np.polyfit(np.log(some["groups"]), np.log(some["seconds"]), 1)[0])
 
 
-def report(found: pd.DataFrame, disk: pd.DataFrame) -> str:
-    """The measurements in words and tables."""
+def report(found: pd.DataFrame, disk: pd.DataFrame, again: list[str]) -> str:
+    """The measurements in words and tables; `again` are the tools of this run, if the others are older."""
     table = found.pivot_table(index="groups", columns="tool", values=["seconds", "peak_mb"])
     tools = list(found["tool"].unique())
     seconds, memory = table["seconds"][tools], table["peak_mb"][tools]
@@ -196,6 +196,8 @@ def report(found: pd.DataFrame, disk: pd.DataFrame) -> str:
     if not np.isnan(theirs := seconds.get("lme4", pd.Series(dtype=float)).get(100_000, np.nan)):
         ratio = theirs / seconds["exact"][100_000]
         said.append(f"At 100,000 groups lme4 takes {ratio:.0f} times as long, for its point estimate.")
+    if again:
+        said.append(f"In this run: {', '.join(again)}; the others were measured in an earlier one.")
     on_disk = "\n".join(
         f"| {row.workers} | {row.rows_per_s:,.0f} | {row.peak_mb:,.0f} |" for row in disk.itertuples()
     )
@@ -274,7 +276,7 @@ def main() -> None:
         found = pd.concat([found, known[~known["tool"].isin(given.tools)]])
         found = pd.concat([found[found["tool"] == tool] for tool in FITS])
     found.round(3).to_csv(file, index=False)
-    text = report(found, disk)
+    text = report(found, disk, given.tools)
     print(text)
     (HERE / "scale.md").write_text(text, encoding="utf-8")
     draw(found)
