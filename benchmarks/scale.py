@@ -38,10 +38,10 @@ REPEATS = 3
 PARTS = 20  # files of the rows on disk
 
 
-def rows(groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows(groups: int, each: int = ROWS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Outcomes, group numbers and predictor: sleepers as in the study, on days of their own."""
     rng = np.random.default_rng(groups)
-    group = np.repeat(np.arange(groups), ROWS)
+    group = np.repeat(np.arange(groups), each)
     x = rng.uniform(0, 9, group.size)
     alpha, beta = rng.normal(251, 25, groups), rng.normal(10, 6, groups)
     return alpha[group] + beta[group] * x + rng.normal(0, 25, group.size), group, x
@@ -90,15 +90,16 @@ def advi(groups: int) -> float:
     return time.perf_counter() - start
 
 
-def lme4(groups: int) -> float:
-    """lme4's point estimate (REML), in R; reading the rows is not counted."""
+def lme4(groups: int) -> tuple[float, float]:
+    """lme4's point estimate (REML), in R; reading the rows is not counted. Seconds, and R's peak memory."""
     y, group, x = rows(groups)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.csv"
         pd.DataFrame({"y": y, "x": x, "g": group}).to_csv(file, index=False)
         command = ["Rscript", str(HERE / "lme4.R"), str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout)["seconds"])
+    said = json.loads(done.stdout)
+    return said["seconds"], said["peak_mb"]
 
 
 FITS = {"exact": exact, "NUTS": nuts, "ADVI": advi, "lme4": lme4}
@@ -114,11 +115,8 @@ def measured(tool: str, groups: int) -> tuple[float, float]:
 
 def fit(tool: str, groups: int) -> None:
     """What :func:`measured` runs."""
-    import resource  # noqa: PLC0415 - there is none on Windows
-
-    seconds = FITS[tool](groups)
-    who = resource.RUSAGE_CHILDREN if tool == "lme4" else resource.RUSAGE_SELF
-    print(json.dumps([seconds, resource.getrusage(who).ru_maxrss / 1024]))
+    found = FITS[tool](groups)
+    print(json.dumps(found if tool == "lme4" else [found, peak()]))
 
 
 def growth(sizes: list[int], tools: list[str]) -> pd.DataFrame:
@@ -140,36 +138,41 @@ def growth(sizes: list[int], tools: list[str]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def from_disk(groups: int) -> pd.DataFrame:
-    """Rows a second from Parquet files, on one worker and two, and the most memory that a worker takes."""
+def from_disk(groups: int, each: int) -> list[dict]:
+    """Rows a second from Parquet files, on one worker and two, and what memory a worker takes for it."""
     from distributed import Client, LocalCluster  # noqa: PLC0415
 
-    y, group, x = rows(groups)
+    y, group, x = rows(groups, each)
     table = pd.DataFrame({"y": y, "x": x, "g": group}).sample(frac=1, random_state=1)  # groups all over
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for k, part in enumerate(np.array_split(np.arange(len(table)), PARTS)):
             table.iloc[part].to_parquet(Path(folder) / f"{k:02}.parquet", index=False)
+        table.head(1000).to_parquet(Path(folder) / "few.parquet", index=False)
         for workers in (1, 2):
             with (
                 LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
                 Client(cluster) as client,
             ):
                 names = {"y": "y", "x": "x", "group": "g", "cluster": client}
-                hb.read_group_sums(f"{folder}/00.parquet", **names)  # all is imported
+                hb.read_group_sums(f"{folder}/few.parquet", **names)  # all is imported
+                before = max(client.run(peak).values())
                 start = time.perf_counter()
-                hb.read_group_sums(f"{folder}/*.parquet", **names)
+                hb.read_group_sums(f"{folder}/[0-9]*.parquet", **names)
                 seconds = time.perf_counter() - start
-                peak = max(client.run(_peak).values())
-            found.append({"workers": workers, "rows_per_s": len(table) / seconds, "peak_mb": peak})
-            sys.stderr.write(f"{workers} workers: {len(table) / seconds:,.0f} rows a second, {peak:.0f} MB\n")
-    return pd.DataFrame(found)
+                taken = max(client.run(peak).values()) - before
+            speed = len(table) / seconds
+            found.append(
+                {"groups": groups, "workers": workers, "speed": speed, "before": before, "mb": taken}
+            )
+            sys.stderr.write(f"{groups:,} groups, {workers} workers: {found[-1]}\n")
+    return found
 
 
-def _peak() -> float:
-    import resource  # noqa: PLC0415
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak() -> float:
+    """Peak memory of this process in MB; what `resource` says would count its parent's as well."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 # --- the report ------------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ def report(found: pd.DataFrame, disk: pd.DataFrame, again: list[str]) -> str:
     if again:
         said.append(f"In this run: {', '.join(again)}; the others were measured in an earlier one.")
     on_disk = "\n".join(
-        f"| {row.workers} | {row.rows_per_s:,.0f} | {row.peak_mb:,.0f} |" for row in disk.itertuples()
+        f"| {row.groups:,} | {row.workers} | {row.speed:,.0f} | {row.mb:,.0f} |" for row in disk.itertuples()
     )
     today = dt.datetime.now(tz=dt.UTC)
     system, version = f"{platform.system()} {platform.machine()}", platform.python_version()
@@ -226,15 +229,13 @@ is taken no further once a fit takes {ENOUGH} s.
 
 ## Rows on disk
 
-{total:,} rows in {PARTS} Parquet files, in no order, summed by `hb.read_group_sums`. In memory these rows
-alone take {total * 24 / 1e6:.0f} MB; a worker that has read nothing takes about 150.
+{total:,} rows in {PARTS} Parquet files, those of a sleeper scattered over all of them, summed by
+`hb.read_group_sums`. In memory these rows alone take {total * 24 / 1e6:.0f} MB. A worker that has read next
+to nothing takes {disk["before"].max():.0f} MB; the table has what it takes on top of that. With few rows a
+group the sums are nearly as many as the rows.
 
-Every sleeper's rows are scattered over all files, so a part of them has nearly as many sums as rows, and
-before they are joined those take more memory than the rows do. Files in which a sleeper's rows stand together
-need far less.
-
-| workers | rows a second | peak MB of a worker |
-|---:|---:|---:|
+| groups | workers | rows a second | MB more, at most |
+|---:|---:|---:|---:|
 {on_disk}
 """
 
@@ -266,7 +267,8 @@ def main() -> None:
         return
     sizes = SIZES[:3] if given.quick else SIZES
     found = growth(sizes, given.tools or list(FITS))
-    disk = from_disk(sizes[-1])
+    total = sizes[-1] * ROWS
+    disk = pd.DataFrame([*from_disk(total // 100, 100), *from_disk(sizes[-1], ROWS)])
     if given.quick:
         print(found, disk, sep="\n")
         return

@@ -357,12 +357,23 @@ def _error(summed: Pieces | InputError) -> InputError | None:
     return summed if isinstance(summed, InputError) else None
 
 
-def _gathered(k: int, parts: list[Pieces]) -> tuple[pd.Index, Array]:
-    """Piece k of all parts, joined."""
-    mine = [part[k] for part in parts if not isinstance(part, InputError) and len(part[k][0])]
-    if not mine:
-        return pd.Index([]), np.zeros((0, 6))
-    return _joined_by_label([labels for labels, _ in mine], [sums for _, sums in mine])
+def _piece(k: int, part: Pieces | InputError) -> tuple[pd.Index, Array]:
+    """Piece k of a part."""
+    return (pd.Index([]), np.zeros((0, 6))) if isinstance(part, InputError) else part[k]
+
+
+def _both(one: tuple[pd.Index, Array], other: tuple[pd.Index, Array]) -> tuple[pd.Index, Array]:
+    """The groups of two pieces, joined."""
+    filled = [piece for piece in (one, other) if len(piece[0])]
+    return _joined_by_label(*map(list, zip(*filled, strict=True))) if filled else one
+
+
+def _folded(client: Client, pieces: list[Future]) -> Future:
+    """All pieces as one, two and two: what has been joined is let go, long before the last part is read."""
+    while len(pieces) > 1:
+        pairs = [pieces[i : i + 2] for i in range(0, len(pieces), 2)]
+        pieces = [client.submit(_both, *pair, **OFTEN) if len(pair) > 1 else pair[0] for pair in pairs]
+    return client.submit(_both, pieces[0], (pd.Index([]), np.zeros((0, 6))), **OFTEN)
 
 
 def read_group_sums(
@@ -416,8 +427,11 @@ def read_group_sums(
         pieces = workers if gather else 4 * workers
         text = not parts[0].parquet or len({part.kind for part in parts}) > 1
         read_ones = client.map(_summed, parts, columns=columns, pieces=pieces, text=text, **OFTEN)
-        pieces_of = [client.submit(_gathered, k, read_ones, **OFTEN) for k in range(pieces)]
+        pieces_of = [
+            _folded(client, client.map(partial(_piece, k), read_ones, **OFTEN)) for k in range(pieces)
+        ]
         checks = client.map(_error, read_ones, **OFTEN)
+        del read_ones  # or the workers would keep them
         for done, (_, error) in enumerate(as_completed(checks, with_results=True), start=1):
             if error is not None:
                 raise error
