@@ -334,7 +334,7 @@ class Groups(Protocol):
         """Sum over the groups, at K nodes."""
 
     def sample(self, size: int) -> Groups:
-        """Some of the groups, in memory: about so many, chosen at random but always the same."""
+        """Some of the groups: about so many, chosen at random but always the same."""
 
     def lines(self, groups: NDArray) -> Lines:
         """The lines of some groups."""

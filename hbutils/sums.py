@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from hbutils._cluster import OFTEN, opened
-from hbutils._gaussian import Frame, GroupsHere, Lines, Nodes, Overview, Spread, Sums
+from hbutils._gaussian import Frame, Groups, GroupsHere, Lines, Nodes, Overview, Spread, Sums
 from hbutils._tables import Part, parts_of, read
 from hbutils.data import GroupedData, InputError, Totals, _label, check_hierarchical
 
@@ -447,6 +447,9 @@ def read_group_sums(
 # --- sums that stay with the workers -----------------------------------------------------------------
 
 
+FEW = 1_000  # groups that may be fetched to look at them more quickly
+
+
 def _ask(client: Client, pieces: list[Future], function: Callable) -> list[Any]:
     """What a function makes of each piece, where it is."""
     return client.gather(client.map(function, pieces, **OFTEN))
@@ -503,7 +506,11 @@ class SpreadSums(_Described):
 
     def groups(self) -> _SpreadGroups:
         """What the exact posterior works with."""
-        return _SpreadGroups(self)
+        frame = Frame.of(self.totals)
+        filled = [piece for piece, size in zip(self._pieces, self._sizes, strict=True) if size]
+        return _SpreadGroups(
+            self._client, frame, self._client.map(_groups_here, filled, frame=frame, **OFTEN)
+        )
 
 
 def _look(piece: tuple[pd.Index, Array]) -> tuple[int, Array]:
@@ -512,15 +519,14 @@ def _look(piece: tuple[pd.Index, Array]) -> tuple[int, Array]:
 
 
 class _SpreadGroups:
-    """The groups of :class:`SpreadSums`; see :class:`hbutils._gaussian.Groups`."""
+    """Groups that stay with the workers; see :class:`hbutils._gaussian.Groups`."""
 
-    def __init__(self, sums: SpreadSums) -> None:
-        self.frame, self._client = Frame.of(sums.totals), sums._client  # noqa: SLF001
-        filled = [piece for piece, size in zip(sums._pieces, sums._sizes, strict=True) if size]  # noqa: SLF001
-        self._ends = np.cumsum([size for size in sums._sizes if size])  # noqa: SLF001
-        self._pieces = self._client.map(_groups_here, filled, frame=self.frame, **OFTEN)
-        self.overview: Overview = reduce(add, self._ask(attrgetter("overview")))
+    def __init__(self, client: Client, frame: Frame, pieces: list[Future]) -> None:
+        self.frame, self._client, self._pieces = frame, client, pieces
+        overviews = self._ask(attrgetter("overview"))
+        self.overview: Overview = reduce(add, overviews)
         self.designs = sum(self._ask(attrgetter("designs")))
+        self._ends = np.cumsum([overview.groups for overview in overviews])
 
     def _ask(self, function: Callable) -> list[Any]:
         return _ask(self._client, self._pieces, function)
@@ -529,9 +535,13 @@ class _SpreadGroups:
         """Sum over the groups, where they are."""
         return reduce(add, self._ask(methodcaller("sums", spread)))
 
-    def sample(self, size: int) -> GroupsHere:
-        """Take from each piece its share."""
-        return GroupsHere(_together(self._ask(partial(_sample, size / self.overview.groups))))
+    def sample(self, size: int) -> Groups:
+        """Take from each piece its share; fetch it if it is small."""
+        share = size / self.overview.groups
+        part = self._client.map(partial(_share, share), self._pieces, **OFTEN)
+        if size > FEW:
+            return _SpreadGroups(self._client, self.frame, part)
+        return GroupsHere(_together(_ask(self._client, part, methodcaller("some", size))))
 
     def lines(self, groups: NDArray) -> Lines:
         """Fetch the lines of some groups."""
@@ -557,6 +567,5 @@ def _groups_here(piece: tuple[pd.Index, Array], frame: Frame) -> GroupsHere:
     return GroupsHere(Lines.of_sums(piece[1], frame))
 
 
-def _sample(share: float, groups: GroupsHere) -> Lines:
-    size = int(np.ceil(share * groups.overview.groups))
-    return groups.some(min(size, groups.overview.groups))
+def _share(share: float, groups: GroupsHere) -> GroupsHere:
+    return groups.sample(int(np.ceil(share * groups.overview.groups)))

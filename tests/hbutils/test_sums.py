@@ -12,7 +12,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import hbutils as hb
-from hbutils import _tables, exact, sums
+from hbutils import _quadrature, _tables, exact, sums
+from hbutils._gaussian import Lines
 
 SAME = 1e-8  # in posterior SDs
 
@@ -169,6 +170,28 @@ def test_sums_that_stay_with_the_workers_give_the_same(client, files, monkeypatc
     assert np.abs((mean[order] - one.group_arrays().mean) / sd[order]).max() < (1e-4 if many else SAME)
     seven = [p.predict([0, 9], 7) for p in (one, two)]
     pd.testing.assert_frame_equal(*seven, rtol=1e-4 if many else 1e-8)
+
+
+def test_groups_that_are_to_stay_with_the_workers_do(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(_quadrature, "_PART", 30)
+    monkeypatch.setattr(_quadrature, "_GROWTH", 8)  # so that parts of 240 and 1920 groups are looked at
+    monkeypatch.setattr(sums, "FEW", 100)
+    nights(3_000).to_parquet(tmp_path / "nights.parquet")
+    there = hb.read_group_sums(tmp_path / "nights.parquet", **NAMES, cluster=client, gather=False)
+    gather, fetched = Client.gather, []
+
+    def watched(self, futures):
+        found = gather(self, futures)
+        fetched.append(sum(part.n.size for part in found if isinstance(part, Lines)))
+        return found
+
+    monkeypatch.setattr(Client, "gather", watched)
+    posterior = hb.exact_posterior(there)
+    assert 30 <= max(fetched) < 50  # each piece's share is rounded up
+    monkeypatch.undo()
+    here = hb.exact_posterior(hb.read_group_sums(tmp_path / "nights.parquet", **NAMES, cluster=client))
+    far = here.summary().sub(posterior.summary()).div(here.summary()["sd"], axis=0).abs()
+    assert far.to_numpy().max() < 1e-4
 
 
 def test_a_group_keeps_its_name_whatever_else_its_part_of_a_file_holds(client, tmp_path, monkeypatch):
