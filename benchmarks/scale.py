@@ -97,12 +97,9 @@ def nuts_integrated(groups: int) -> float:
             for name in ("sigma_alpha", "sigma_beta", "sigma")
         )
         # variances and covariance of own lines, and each line's distance from the population's in them
-        v11, v22 = 1 / n + mean_x**2 / sxx, 1 / sxx
-        c11, c22 = sigma_alpha**2 + sigma**2 * v11, sigma_beta**2 + sigma**2 * v22
-        c12 = -(sigma**2) * (mean_x / sxx)
-        det = (sigma_alpha * sigma_beta) ** 2 + sigma**4 / (n * sxx)
-        det += sigma**2 * (sigma_alpha**2 * v22 + sigma_beta**2 * v11)
-        a, b = level - mu_alpha, slope - mu_beta
+        c11 = sigma_alpha**2 + sigma**2 * (1 / n + mean_x**2 / sxx)
+        c12, c22 = -(sigma**2) * (mean_x / sxx), sigma_beta**2 + sigma**2 / sxx
+        a, b, det = level - mu_alpha, slope - mu_beta, c11 * c22 - c12**2
         far = (c22 * a**2 - 2 * c12 * a * b + c11 * b**2) / det
         pm.Potential("lines", -0.5 * (far + pm.math.log(det)).sum())
         pm.Potential("noise", -(n - 2).sum() * pm.math.log(sigma) - rss / (2 * sigma**2))
