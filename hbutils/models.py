@@ -168,7 +168,7 @@ def partial_pooling(
         Both are the same model.
     correlated : bool
         Give intercepts and slopes a correlation, `rho`. Not centred it is the safer: even on the sleep study
-        one centred fit in four has a divergence or two.
+        a centred fit has a divergence or two now and then.
     student_t : bool
         Give the noise the heavier tails of a Student-t distribution with `nu` degrees of freedom, of which
         `sigma` is the scale. There is no exact solution for it.

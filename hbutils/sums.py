@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from itertools import batched
 from operator import add, attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any, cast
 
@@ -368,12 +369,13 @@ def _both(one: tuple[pd.Index, Array], other: tuple[pd.Index, Array]) -> tuple[p
     return _joined_by_label(*map(list, zip(*filled, strict=True))) if filled else one
 
 
-def _folded(client: Client, pieces: list[Future]) -> Future:
+def _folded(client: Client, pieces: Sequence[Future]) -> Future:
     """All pieces as one, two and two: what has been joined is let go, long before the last part is read."""
     while len(pieces) > 1:
-        pairs = [pieces[i : i + 2] for i in range(0, len(pieces), 2)]
-        pieces = [client.submit(_both, *pair, **OFTEN) if len(pair) > 1 else pair[0] for pair in pairs]
-    return client.submit(_both, pieces[0], (pd.Index([]), np.zeros((0, 6))), **OFTEN)
+        pieces = [
+            client.submit(_both, *pair, **OFTEN) if len(pair) > 1 else pair[0] for pair in batched(pieces, 2)
+        ]
+    return pieces[0]
 
 
 def read_group_sums(

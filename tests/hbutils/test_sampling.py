@@ -29,7 +29,7 @@ def test_nuts_agrees_with_the_exact_posterior_of_population_and_subjects(centred
 
 
 def test_nuts_agrees_with_the_exact_correlated_posterior():
-    # not centred: with intercepts and slopes correlated, one centred fit in four has a stray divergence
+    # not centred: with intercepts and slopes correlated, a centred fit has a stray divergence now and then
     model = hb.partial_pooling(DATA, PRIORS, centred=False, correlated=True)
     fit = hb.sample(model, seed=SEED, draws=2000, target_accept=0.95)
     table = hb.agreement(fit, hb.exact_posterior(DATA, PRIORS, correlated=True))
