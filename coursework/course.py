@@ -64,6 +64,7 @@ class Course:
     root: Path
     source: Path
     release: Path
+    cell_seconds: int = 180  # that a cell may take, unless HB_CELL_SECONDS says otherwise
 
     @classmethod
     def here(cls) -> Course:
@@ -128,7 +129,7 @@ class Course:
             SaveAutoGrades,
             CheckCellMetadata,
         ]
-        c.MarkOutside.timeout = _seconds("HB_CELL_SECONDS", 180)
+        c.MarkOutside.timeout = _seconds("HB_CELL_SECONDS", self.cell_seconds)
         c.MarkOutside.all_in_all = _seconds("HB_NOTEBOOK_SECONDS", 900)
         c.LimitOutput.max_lines = 200
         c.LimitOutput.max_traceback = 20

@@ -14,12 +14,11 @@ from __future__ import annotations
 import csv
 import html
 import json
-import os
 import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 STUDENTS = 30
-SECONDS = "60"  # for a cell: what runs for ever is given no longer
+# For a cell. What runs for ever is waited for in vain, and the rest of the assignment with trouble is quick.
+SECONDS = {"work": 60, "trouble": 20}
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +225,8 @@ TROUBLES: list[tuple[str, Callable[[NotebookNode], str], str, dict[str, float] |
 
 
 def hand_in(folder: Path, names: list[str], *, troubles: bool) -> list[Sent]:
-    """Fill `folder`/inbox with a class's work; return what must come of it."""
-    inbox, expected = folder / "inbox", []
+    """Fill `folder`/work and `folder`/trouble with what a class sends; return what must come of it."""
+    work, trouble, expected = folder / "work", folder / "trouble", []
     for shift, name in enumerate(names):
         for place, trial in enumerate([*proof.trials(name), None]):
             student = f"student{(place + 3 * shift) % STUDENTS + 1:02d}"
@@ -238,14 +238,14 @@ def hand_in(folder: Path, names: list[str], *, troubles: bool) -> list[Sent]:
                 typed = trial.student or student
                 blank = _as_a_student(proof.attempt(name, trial), name, typed, folder)
                 expected.append(Sent(student, name, trial.name, dict(trial.marks), dict(trial.says)))
-            _send(inbox, student, f"{name}.ipynb", dumps(blank))
+            _send(work, student, f"{name}.ipynb", dumps(blank))
     if troubles:
         for place, (about, change, file, marks, says) in enumerate(TROUBLES):
             student = f"trouble{place + 1:02d}"
             solution = _as_a_student(proof.attempt(TROUBLED, proof.Trial("")), TROUBLED, student, folder)
-            _send(inbox, student, file, change(solution))
+            _send(trouble, student, file, change(solution))
             expected.append(Sent(student, TROUBLED, about, marks, says))
-        (inbox / "trouble99").mkdir()
+        (trouble / "trouble99").mkdir()
         expected.append(Sent("trouble99", TROUBLED, "an empty folder", None, {"refused": "empty"}))
     return expected
 
@@ -274,18 +274,15 @@ class Outcome:
 
 def rehearse(folder: Path, names: list[str] | None = None, jobs: int = JOBS) -> Outcome:
     """Run a class from release to export in `folder`, with trouble if all assignments take part."""
-    course = Course(folder / "course", HERE / "source", folder / "release")
-    before = os.environ.get("HB_CELL_SECONDS")
-    os.environ["HB_CELL_SECONDS"] = before or SECONDS
-    try:
-        release(course)
-        expected = hand_in(folder, names or proof.names(), troubles=not names)
-        archive = shutil.make_archive(str(folder / "from-the-platform"), "zip", folder / "inbox")
-        refused = grade(course, Path(archive), jobs)
-        feedback(course)
-        sheet = grades(course)
-    finally:
-        os.environ.pop("HB_CELL_SECONDS") if before is None else None
+    course, refused = Course(folder / "course", HERE / "source", folder / "release"), []
+    release(course)
+    expected = hand_in(folder, names or proof.names(), troubles=not names)
+    for sent in (folder / kind for kind in SECONDS):
+        if sent.exists():
+            archive = shutil.make_archive(str(folder / f"{sent.name}-from-the-platform"), "zip", sent)
+            refused += grade(replace(course, cell_seconds=SECONDS[sent.name]), Path(archive), jobs)
+    feedback(course)
+    sheet = grades(course)
     with sheet.open(encoding="utf-8", newline="") as lines:
         exported = {row["student"]: row for row in csv.DictReader(lines)}
     wrong = {sent: _differences(course, sent, refused, exported) for sent in expected}

@@ -14,10 +14,17 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("tests/book", "tests/browser",
 
 
 def newest(*paths: Path) -> float:
-    files = [
-        file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
-    ]
-    return max((file.stat().st_mtime for file in files if "__pycache__" not in file.parts), default=0.0)
+    """When the latest of these files, or of those in these folders, was changed; caches do not count."""
+    files = [(file, path) for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    return max(
+        (
+            file.stat().st_mtime
+            for file, path in files
+            if file.is_file()
+            and not any(part.startswith((".", "__pycache__")) for part in file.relative_to(path).parts)
+        ),
+        default=0.0,
+    )
 
 
 @pytest.fixture(scope="session")
