@@ -1,7 +1,8 @@
 """Prove the assignments: what a solution, a blank and typical mistakes get.
 
-    python -m coursework.proof            all
-    python -m coursework.proof shrinkage  some
+    python -m coursework.proof                           all
+    python -m coursework.proof shrinkage                 some
+    python -m coursework.proof --students 30 shrinkage   what is correct, on the data of as many students
 
 For each assignment there is `coursework/trials/NAME.toml`: mistakes that students make, with the marks that
 each must get, and solutions written otherwise than ours, which must get all of them. The source itself must
@@ -10,11 +11,11 @@ get all automatic marks and the released blank none.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,22 +133,44 @@ def _one(job: tuple[str, Trial | None]) -> tuple[str, str, list[str], float]:
     name, trial = job
     start = time.perf_counter()
     wrong = problems_of_blank(name) if trial is None else problems(name, trial)
-    return name, trial.name if trial else "blank", wrong, time.perf_counter() - start
+    about = " ".join(filter(None, [trial.name, trial.student])) if trial else "blank"
+    return name, about, wrong, time.perf_counter() - start
 
 
-def main(chosen: list[str]) -> int:
+def jobs(chosen: list[str], students: int = 0) -> list[tuple[str, Trial | None]]:
+    """Return all trials of assignments and their blanks, or correct work only, on the data of each student.
+
+    Marks depend on data: a limit that suits one student's can be wrong for another's.
+    """
+    if not students:
+        return [(name, trial) for name in chosen for trial in (*trials(name), None)]
+    typed = [f"student{number:02d}" for number in range(1, students + 1)]
+    correct = [(name, trial) for name in chosen for trial in trials(name) if not trial.marks]
+    return [(name, replace(trial, student=student)) for name, trial in correct for student in typed]
+
+
+def main() -> int:
     """Prove the assignments named, or all; return the exit code."""
-    jobs = [(name, trial) for name in chosen or names() for trial in (*trials(name), None)]
-    failed, start = 0, time.perf_counter()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; all if none is named"
+    )
+    parser.add_argument("--students", type=int, default=0, metavar="N", help="correct work only, N times")
+    given = parser.parse_args()
+    if unknown := sorted(set(given.names) - set(names())):
+        parser.error(f"there is no assignment {', '.join(unknown)}; there are {', '.join(names())}")
+    todo, failed, start = jobs(given.names or names(), given.students), 0, time.perf_counter()
     with ProcessPoolExecutor(2) as pool:
-        for name, trial, wrong, seconds in pool.map(_one, jobs):
+        for name, trial, wrong, seconds in pool.map(_one, todo):
             print(f"  {'FAILED' if wrong else 'as due'}  {name}: {trial}  {seconds:.1f} s", flush=True)
             for line in wrong:
                 print(f"      {line}")
             failed += bool(wrong)
-    print(f"{len(jobs) - failed} of {len(jobs)} as they should be, in {time.perf_counter() - start:.0f} s")
+    print(f"{len(todo) - failed} of {len(todo)} as they should be, in {time.perf_counter() - start:.0f} s")
     return int(failed > 0)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

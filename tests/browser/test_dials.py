@@ -763,16 +763,20 @@ def test_places_are_those_of_the_book(html: Path) -> None:
     assert {f"{name}.js" for _, name in PLACES} == scripts
 
 
+@pytest.fixture
+def figure(browser: Browser, site: str, page: str, name: str) -> Iterator[Figure]:
+    with harness.visit(browser, f"{site}/{page}.html", has_touch=True) as visit:
+        yield Figure(visit.page, name)
+
+
+@pytest.mark.parametrize(("page", "name"), PLACES)
+def test_it_draws_what_hbutils_computes(figure, name, data, mean) -> None:
+    """No part of the class below: beside the notebook's test, so that both use the same exact posteriors."""
+    CHECKS[name](figure, data, mean)
+
+
 @pytest.mark.parametrize(("page", "name"), PLACES)
 class TestInAPage:
-    @pytest.fixture
-    def figure(self, browser: Browser, site: str, page: str, name: str) -> Iterator[Figure]:
-        with harness.visit(browser, f"{site}/{page}.html", has_touch=True) as visit:
-            yield Figure(visit.page, name)
-
-    def test_it_draws_what_hbutils_computes(self, figure, name, data, mean) -> None:
-        CHECKS[name](figure, data, mean)
-
     def test_keys_move_it(self, figure, name) -> None:
         del name
         slider, last = figure.slider, figure.slider.get_attribute("max")

@@ -56,6 +56,7 @@ REFUSED: list[tuple[Callable[[harness.Visit], list[str]], str, str]] = [
     (rules.inaccessible, "<h2>A part</h2>", "<div>Outside of <button></button></div>"),
     (rules.inaccessible_but_for_text, ' alt="A line."', ""),
     (rules.inaccessible_but_for_text, "/* more */", "nav a { color: #888; background: #999 }"),
+    (rules.faint_around_the_text, "/* more */", "nav a { color: #888; background: #999 }"),
     (rules.scrolls_sideways, "/* more */", "h1 { width: 2000px }"),
     (rules.scrolls_sideways, "/* more */", "a { white-space: pre; padding: 700px }"),
     (rules.missing_images, "</article>", '<img src="gone.png" alt="Gone."></article>'),
