@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 STUDENTS = 30
 # For a cell. What runs for ever is waited for in vain, and the rest of the assignment with trouble is quick.
-SECONDS = {"work": 60, "trouble": 20}
+SECONDS = {"work": 60, "trouble": 30}
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ TROUBLES: list[tuple[str, Callable[[NotebookNode], str], str, dict[str, float] |
         {TASK: "could not be interrupted"},
     ),
     ("prints without end", _answered("while True:\n    print('x' * 10_000)"), IPYNB, ONE_LOST, {}),
-    ("takes all memory", _answered("hoard = [bytearray(10**9) for _ in range(64)]"), IPYNB, ONE_LOST, {}),
+    ("takes all memory", _answered("hoard = [bytes(10**9) for _ in range(64)]"), IPYNB, ONE_LOST, {}),
     ("ends its process", _answered("import os\nos._exit(0)"), IPYNB, REST_LOST, {TASK: "kernel died"}),
     ("calls sys.exit", _answered("import sys\nsys.exit()"), IPYNB, ONE_LOST, {TASK: "unknown_pooled"}),
     ("claims to equal everything", _answered(SELF_MADE), IPYNB, REST_LOST, {}),
