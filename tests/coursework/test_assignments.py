@@ -234,3 +234,18 @@ def test_a_list_of_trials_that_proves_too_little_is_refused(tmp_path, monkeypatc
 def test_a_trial_must_answer_in_a_students_cell():
     with pytest.raises(ValueError, match="no cell 'lines'"):
         proof.attempt(SLIP, proof.Trial("it", {"lines": "1"}))
+
+
+def test_only_correct_work_is_tried_on_many_students_data():
+    found = proof.jobs([SLIP], 3)
+    correct = [trial.name for trial in proof.trials(SLIP) if not trial.marks]
+    students = ["student01", "student02", "student03"]
+    assert [(t.name, t.student) for _, t in found] == [(name, s) for name in correct for s in students]
+    assert (SLIP, None) in proof.jobs([SLIP])
+
+
+def test_an_unknown_assignment_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["proof", "nonsense"])
+    with pytest.raises(SystemExit):
+        proof.main()
+    assert "there is no assignment nonsense" in capsys.readouterr().err
