@@ -277,10 +277,10 @@ def rehearse(folder: Path, names: list[str] | None = None, jobs: int = JOBS) -> 
     course, refused = Course(folder / "course", HERE / "source", folder / "release"), []
     release(course)
     expected = hand_in(folder, names or proof.names(), troubles=not names)
-    for sent in (folder / kind for kind in SECONDS):
-        if sent.exists():
-            archive = shutil.make_archive(str(folder / f"{sent.name}-from-the-platform"), "zip", sent)
-            refused += grade(replace(course, cell_seconds=SECONDS[sent.name]), Path(archive), jobs)
+    for kind, seconds in SECONDS.items():
+        if (folder / kind).exists():
+            archive = shutil.make_archive(str(folder / f"{kind}-from-the-platform"), "zip", folder / kind)
+            refused += grade(replace(course, cell_seconds=seconds), Path(archive), jobs)
     feedback(course)
     sheet = grades(course)
     with sheet.open(encoding="utf-8", newline="") as lines:
